@@ -1,0 +1,1 @@
+//! Benchmarks of Leasehold; see the bench targets beside this file.

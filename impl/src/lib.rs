@@ -1,0 +1,1 @@
+//! The handlers of `spec` over UDP, with a write-ahead log.

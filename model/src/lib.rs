@@ -1,0 +1,1 @@
+//! The stateright model of the handlers in `spec`.

@@ -1,0 +1,2 @@
+//! The `model` command.
+fn main() {}

@@ -1,0 +1,112 @@
+//! The acceptor of Figures 5.3 to 5.6: promises and votes.
+
+use alloc::vec::Vec;
+
+use crate::command::{Command, Value};
+use crate::effect::Effects;
+use crate::history::Slot;
+use crate::message::{Message, Report};
+use crate::record::Record;
+use crate::replica::Replica;
+use crate::rules::Rules;
+use crate::time::LocalTime;
+use crate::view::View;
+
+impl<V: Value, R: Rules> Replica<V, R> {
+    /// Figure 5.5, acceptor: upon receiving Prepare.
+    pub(crate) fn on_prepare(
+        &mut self,
+        view: View,
+        committed: Slot,
+        now: LocalTime,
+        effects: &mut Effects<V>,
+    ) {
+        if !self.rules.may_promise(self.durable.promised, self.grant, view, now) {
+            if view < self.durable.promised {
+                self.reject(view, effects);
+            }
+            return; // A candidate that is up against a lease tries again; there is nothing to tell it.
+        }
+        self.promise(view, now, effects);
+        let reports = self.reports(committed);
+        let committed = self.durable.history.committed();
+        effects.send(view.leader, Message::Promise { view, committed, reports });
+        self.arm_election(effects);
+    }
+
+    /// Closes every lower view.
+    pub(crate) fn promise(&mut self, view: View, now: LocalTime, effects: &mut Effects<V>) {
+        if view > self.durable.promised {
+            self.persist(Record::Promise(view), effects);
+            self.on_higher_promise(view, now, effects);
+        }
+    }
+
+    /// `info` of a Promise: chosen values above what the leader has, as far as they fit, then every vote.
+    fn reports(&self, leader_committed: Slot) -> Vec<Report<V>> {
+        let history = &self.durable.history;
+        let mut room = self.config.window_bytes;
+        let chosen = history
+            .above(leader_committed)
+            .take_while(|&(slot, _)| slot <= history.committed())
+            .take(self.config.catch_up_max)
+            .take_while(|(_, entry)| {
+                let fits = room >= entry.command.size_bytes();
+                room = room.saturating_sub(entry.command.size_bytes());
+                fits
+            });
+        let votes = history.above(history.committed().max(leader_committed));
+        chosen
+            .chain(votes)
+            .map(|(slot, entry)| Report {
+                slot,
+                view: entry.view,
+                command: entry.command.clone(),
+                committed: entry.committed,
+            })
+            .collect()
+    }
+
+    /// Figure 5.6, acceptor: upon receiving Propose.
+    pub(crate) fn on_propose(
+        &mut self,
+        view: View,
+        slot: Slot,
+        command: Command<V>,
+        now: LocalTime,
+        effects: &mut Effects<V>,
+    ) {
+        if !self.rules.may_accept(self.durable.promised, view) {
+            self.reject(view, effects);
+            return;
+        }
+        if let Some(chosen) = self.durable.history.committed_command(slot) {
+            let commit = Message::Commit { first: slot, commands: Vec::from([chosen.clone()]) };
+            effects.send_at_once(view.leader, commit); // Chosen already, whatever this server has written.
+            return;
+        }
+        if slot.0 > self.durable.history.committed().0 + self.config.slots_ahead_max {
+            return; // Too far ahead to remember; this server catches up first.
+        }
+        let vote = self.durable.history.entry(slot).filter(|entry| entry.view == view);
+        debug_assert!(
+            vote.is_none_or(|vote| vote.command == command),
+            "two values in view {view}, slot {slot}"
+        );
+        if vote.is_none() {
+            let rises = view > self.durable.promised;
+            self.persist(Record::Vote { view, slot, command }, effects);
+            if rises {
+                self.on_higher_promise(view, now, effects);
+            }
+        }
+        effects.send(view.leader, Message::Accept { view, slot });
+        self.arm_election(effects);
+    }
+
+    /// Tells the leader of a closed view which view closed it.
+    pub(crate) fn reject(&self, view: View, effects: &mut Effects<V>) {
+        let reject = Message::Reject { view, promised: self.durable.promised };
+        effects.send_at_once(view.leader, reject); // A refusal promises nothing.
+    }
+}

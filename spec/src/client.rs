@@ -1,0 +1,131 @@
+//! Clients (4.1, and the update timer of `002`): requests, forwarding over one hop, and reads.
+
+use crate::command::{Command, Outcome, RequestId, Value};
+use crate::effect::{Effect, Effects, ReadId, Timer};
+use crate::leader::ParkedRead;
+use crate::message::Message;
+use crate::replica::{Replica, Role};
+use crate::rules::{Admission, Rules};
+use crate::time::{LocalTime, Span};
+use crate::view::{ServerId, View};
+
+impl<V: Value, R: Rules> Replica<V, R> {
+    /// A client of this server asks for a command. Asking again for the same one is harmless.
+    ///
+    /// The answer comes as [`Effect::Answer`], now or later.
+    pub fn submit(&mut self, command: Command<V>, effects: &mut Effects<V>) {
+        let Some(request) = command.request() else { return };
+        if let Some(outcome) = self.answered(request) {
+            effects.answer(request, outcome);
+            return;
+        }
+        if self.waiting.contains_key(&request) {
+            return;
+        }
+        if self.waiting.len() >= self.config.waiting_max {
+            effects.answer(request, Outcome::Busy);
+            return;
+        }
+        match self.role {
+            Role::Leading(_) => {
+                if !self.enqueue(command.clone(), effects) {
+                    effects.answer(request, Outcome::Busy);
+                    return;
+                }
+            }
+            Role::Preparing(_) => {} // Proposed when the view is established.
+            Role::Follower => match self.leader_hint() {
+                Some(leader) => self.forward(leader, command.clone(), effects),
+                None => {
+                    effects.answer(request, Outcome::Redirect(View::NONE));
+                    return;
+                }
+            },
+        }
+        self.waiting.insert(request, command);
+    }
+
+    /// What a request that was applied already is answered with.
+    fn answered(&self, request: RequestId) -> Option<Outcome> {
+        let RequestId::Update { session, sequence } = request else { return None };
+        let last = self.sessions.last(session)?;
+        match self.rules.admit(Some(last), sequence) {
+            Admission::Repeat => Some(Outcome::Applied),
+            Admission::Stale => Some(Outcome::Stale),
+            Admission::Fresh | Admission::Unknown => None,
+        }
+    }
+
+    /// Where requests may be sent: the leader of the promised view, unless that is this server, which
+    /// would know if it led.
+    fn leader_hint(&self) -> Option<ServerId> {
+        let promised = self.durable.promised;
+        (promised > View::NONE && promised.leader != self.config.me).then_some(promised.leader)
+    }
+
+    fn forward(&self, leader: ServerId, command: Command<V>, effects: &mut Effects<V>) {
+        effects.send_at_once(leader, Message::Forward(command)); // Passing a request on promises nothing.
+        if self.waiting.is_empty() {
+            effects.arm(Timer::Forward, self.config.forward_interval, Span::ZERO);
+        }
+    }
+
+    /// The update timer of `002`: forwards what still waits, to whoever leads now.
+    pub(crate) fn on_forward_timeout(&mut self, effects: &mut Effects<V>) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        if let (Role::Follower, Some(leader)) = (&self.role, self.leader_hint()) {
+            for command in self.waiting.values() {
+                effects.send_at_once(leader, Message::Forward(command.clone())); // As in `forward`.
+            }
+        }
+        effects.arm(Timer::Forward, self.config.forward_interval, Span::ZERO);
+    }
+
+    /// A new leader proposes what its own clients wait for.
+    pub(crate) fn take_waiting(&mut self, effects: &mut Effects<V>) {
+        let waiting: alloc::vec::Vec<_> = self.waiting.values().cloned().collect();
+        for command in waiting {
+            self.enqueue(command, effects);
+        }
+    }
+
+    /// A request came from the server that its client reached. That server answers it, when it applies it.
+    pub(crate) fn on_forward(&mut self, from: ServerId, command: Command<V>, effects: &mut Effects<V>) {
+        let Some(request) = command.request() else { return };
+        match self.role {
+            Role::Leading(_) => {
+                self.enqueue(command, effects); // If the queue is full, the sender's timer sends it again.
+            }
+            Role::Preparing(_) => {} // Likewise.
+            Role::Follower => {
+                let view = self.durable.promised;
+                effects.send_at_once(from, Message::Redirect { request, view }); // Hearsay: it promises nothing.
+            }
+        }
+    }
+
+    /// The server that was taken for the leader is none: the client decides what to do.
+    pub(crate) fn on_redirect(&mut self, request: RequestId, view: View, effects: &mut Effects<V>) {
+        if matches!(self.role, Role::Follower) && self.waiting.remove(&request).is_some() {
+            effects.answer(request, Outcome::Redirect(view));
+        }
+    }
+
+    /// A client of this server wants to read. `now` was read after it asked.
+    ///
+    /// [`Effect::Serve`] or [`Effect::Refuse`] follows, now or later (4.3.2).
+    pub fn read(&mut self, read: ReadId, now: LocalTime, effects: &mut Effects<V>) {
+        match &mut self.role {
+            Role::Leading(leading) if leading.reads.len() < self.config.waiting_max => {
+                leading.reads.push_back(ParkedRead { read, after_round: leading.lease.requested });
+                self.serve_reads(now, effects);
+            }
+            _ => {
+                let view = self.leader_hint().map_or(View::NONE, |_| self.durable.promised);
+                effects.push(Effect::Refuse { read, view });
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The replicated log of one server (`history`, Figure 5.1): for each slot what this server voted for,
+//! and whether it is committed.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::Command;
+use crate::view::View;
+
+/// A position in the replicated log (`updateSeq`, Figure 5.1). The first is 1.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Slot(pub u64);
+
+impl Slot {
+    /// Before the first slot: nothing committed, nothing seen.
+    pub const NONE: Self = Self(0);
+
+    /// The slot after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// What one slot holds at one server.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Entry<V> {
+    /// The highest view in which this server voted for the value (`viewOfValue`); [`View::NONE`] where it was
+    /// learnt and never voted for here.
+    pub view: View,
+    /// The value.
+    pub command: Command<V>,
+    /// Whether the value is known to be chosen (`committed`).
+    pub committed: bool,
+}
+
+impl<V: fmt::Debug> fmt::Debug for Entry<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = if self.committed { "!" } else { "?" };
+        write!(f, "{:?}{mark}@{}", self.command, self.view)
+    }
+}
+
+/// Dense log from slot 1 on, with gaps where nothing arrived yet.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct History<V> {
+    entries: Vec<Option<Entry<V>>>,
+    committed: Slot,
+}
+
+impl<V> Default for History<V> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), committed: Slot::NONE }
+    }
+}
+
+impl<V> History<V> {
+    /// The highest slot up to which every slot is committed (`committedSeq`).
+    pub fn committed(&self) -> Slot {
+        self.committed
+    }
+
+    /// The highest slot that holds anything, or [`Slot::NONE`].
+    pub fn last(&self) -> Slot {
+        Slot(self.entries.len() as u64)
+    }
+
+    /// What the slot holds, if anything.
+    pub fn entry(&self, slot: Slot) -> Option<&Entry<V>> {
+        self.entries.get(index(slot)?)?.as_ref()
+    }
+
+    /// The slot's value if it is known to be chosen.
+    pub fn committed_command(&self, slot: Slot) -> Option<&Command<V>> {
+        self.entry(slot).filter(|entry| entry.committed).map(|entry| &entry.command)
+    }
+
+    /// The slots above `slot` that hold something, in order.
+    pub fn above(&self, slot: Slot) -> impl Iterator<Item = (Slot, &Entry<V>)> {
+        let skip = usize::try_from(slot.0).unwrap_or(usize::MAX);
+        (slot.0 + 1..)
+            .zip(self.entries.iter().skip(skip))
+            .filter_map(|(slot, entry)| Some((Slot(slot), entry.as_ref()?)))
+    }
+
+    /// Notes a vote (`handle_propose_msg`, Figure 5.4). A committed slot keeps its value.
+    pub(crate) fn vote(&mut self, view: View, slot: Slot, command: Command<V>) {
+        let entry = self.slot_mut(slot);
+        if !entry.as_ref().is_some_and(|entry| entry.committed) {
+            *entry = Some(Entry { view, command, committed: false });
+        }
+    }
+
+    /// Notes a chosen value (`handle_commit_msg`, Figure 5.4).
+    pub(crate) fn learn(&mut self, slot: Slot, command: Command<V>) {
+        let entry = self.slot_mut(slot);
+        let view = entry.as_ref().map_or(View::NONE, |entry| entry.view);
+        *entry = Some(Entry { view, command, committed: true });
+        self.advance();
+    }
+
+    /// Marks what is held up to and including `slot` as chosen; stops at a gap.
+    pub(crate) fn commit_up_to(&mut self, slot: Slot) {
+        let (first, last) = (index(self.committed.next()), index(slot));
+        if let (Some(first), Some(last)) = (first, last) {
+            for entry in self.entries.iter_mut().take(last + 1).skip(first).map_while(Option::as_mut) {
+                entry.committed = true;
+            }
+        }
+        self.advance();
+    }
+
+    fn advance(&mut self) {
+        while self.committed_command(self.committed.next()).is_some() {
+            self.committed = self.committed.next();
+        }
+    }
+
+    fn slot_mut(&mut self, slot: Slot) -> &mut Option<Entry<V>> {
+        debug_assert!(slot > Slot::NONE, "slots start at 1");
+        let index = index(slot).unwrap_or(0);
+        if self.entries.len() <= index {
+            self.entries.resize_with(index + 1, || None);
+        }
+        &mut self.entries[index]
+    }
+}
+
+/// Where a slot stands among the entries; none for slot 0.
+fn index(slot: Slot) -> Option<usize> {
+    usize::try_from(slot.0).ok()?.checked_sub(1)
+}
+
+impl<V: fmt::Debug> fmt::Debug for History<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.above(Slot::NONE)).finish()
+    }
+}

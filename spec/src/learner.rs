@@ -1,0 +1,143 @@
+//! Learning chosen values, applying them in order, and reconciliation (Figure 5.6, Commit; 4.3.5).
+
+use alloc::vec::Vec;
+
+use crate::command::{Command, Outcome, SessionId, Update, Value};
+use crate::effect::{Effect, Effects};
+use crate::history::Slot;
+use crate::message::Message;
+use crate::record::Record;
+use crate::replica::{Replica, Role};
+use crate::rules::{Admission, Rules};
+use crate::time::LocalTime;
+use crate::view::{ServerId, View};
+
+impl<V: Value, R: Rules> Replica<V, R> {
+    /// Figure 5.6, acceptor: upon receiving Commit; also the reply to a CatchUp.
+    pub(crate) fn on_commit(
+        &mut self,
+        from: ServerId,
+        first: Slot,
+        commands: Vec<Command<V>>,
+        now: LocalTime,
+        effects: &mut Effects<V>,
+    ) {
+        let full = commands.len() > 1;
+        let before = self.durable.history.committed();
+        for (slot, command) in (first.0..).map(Slot).zip(commands) {
+            self.learn(slot, command, effects);
+        }
+        self.settle(now, effects);
+        let after = self.durable.history.committed();
+        if full && after > before {
+            effects.send_at_once(from, Message::CatchUp { first: after.next() }); // A question promises nothing.
+        }
+    }
+
+    /// Notes one chosen value that came with its slot.
+    pub(crate) fn learn(&mut self, slot: Slot, command: Command<V>, effects: &mut Effects<V>) {
+        if slot == Slot::NONE || self.durable.history.committed_command(slot).is_some() {
+            return;
+        }
+        if let Role::Leading(leading) = &self.role {
+            let own = leading.proposals.get(&slot).map(|proposal| &proposal.command);
+            if self.rules.refutes(own, &command) {
+                self.step_down(effects);
+            }
+        }
+        self.persist(Record::Learnt { slot, command }, effects);
+    }
+
+    /// The leader of `view` says that every slot up to `up_to` is chosen.
+    pub(crate) fn learn_marked(&mut self, view: View, up_to: Slot, now: LocalTime, effects: &mut Effects<V>) {
+        let history = &self.durable.history;
+        let before = history.committed();
+        let learnt = history
+            .above(before)
+            .zip(before.0 + 1..)
+            .take_while(|&((slot, entry), expected)| {
+                slot.0 == expected
+                    && slot <= up_to
+                    && (entry.committed || self.rules.may_learn(entry.view, view))
+            })
+            .map(|((slot, _), _)| slot)
+            .last();
+        if let Some(slot) = learnt {
+            self.persist(Record::Committed(slot), effects);
+            self.settle(now, effects);
+        }
+    }
+
+    /// Asks a server that has committed more for what is missing here (4.3.5).
+    pub(crate) fn reconcile(&mut self, from: ServerId, committed: Slot, effects: &mut Effects<V>) {
+        let own = self.durable.history.committed();
+        if committed > own && from != self.config.me {
+            effects.send_at_once(from, Message::CatchUp { first: own.next() }); // A question promises nothing.
+        }
+    }
+
+    /// Reconciliation, the server that is asked: as many chosen values as fit.
+    pub(crate) fn on_catch_up(&mut self, from: ServerId, first: Slot, effects: &mut Effects<V>) {
+        let history = &self.durable.history;
+        let mut room = self.config.window_bytes;
+        let commands: Vec<_> = (first.0.max(1)..=history.committed().0)
+            .take(self.config.catch_up_max)
+            .map_while(|slot| history.committed_command(Slot(slot)))
+            .take_while(|command| {
+                let fits = room > 0;
+                room = room.saturating_sub(command.size_bytes());
+                fits
+            })
+            .cloned()
+            .collect();
+        if !commands.is_empty() {
+            // At once: what is chosen is chosen, whatever this server has written.
+            effects.send_at_once(from, Message::Commit { first: Slot(first.0.max(1)), commands });
+        }
+    }
+
+    /// Hands committed slots to the state machine, in order and without gaps.
+    pub(crate) fn apply_committed(&mut self, effects: &mut Effects<V>) {
+        while let Some(command) = self.durable.history.committed_command(self.applied.next()) {
+            if self.applied >= self.durable.history.committed() {
+                break;
+            }
+            let command = command.clone();
+            self.applied = self.applied.next();
+            self.apply(self.applied, command, effects);
+        }
+    }
+
+    fn apply(&mut self, slot: Slot, command: Command<V>, effects: &mut Effects<V>) {
+        let request = command.request();
+        let outcome = match command {
+            Command::NoOp => return,
+            Command::Open { .. } => {
+                let evicted = self.sessions.open(slot, self.config.sessions_max);
+                evicted.into_iter().for_each(|session| effects.push(Effect::Evict(session)));
+                Outcome::Opened(SessionId(slot))
+            }
+            Command::Update(update) => self.apply_update(slot, update, effects),
+        };
+        if let (Role::Leading(leading), Some(request)) = (&mut self.role, &request) {
+            leading.in_hand.remove(request);
+        }
+        if let Some(request) = request.filter(|request| self.waiting.remove(request).is_some()) {
+            effects.answer(request, outcome);
+        }
+    }
+
+    fn apply_update(&mut self, slot: Slot, update: Update<V>, effects: &mut Effects<V>) -> Outcome {
+        let Update { session, sequence, value } = update;
+        match self.rules.admit(self.sessions.last(session), sequence) {
+            Admission::Fresh => {
+                self.sessions.applied(session, sequence, slot);
+                effects.push(Effect::Apply { slot, session, sequence, value });
+                Outcome::Applied
+            }
+            Admission::Repeat => Outcome::Applied,
+            Admission::Stale => Outcome::Stale,
+            Admission::Unknown => Outcome::NoSession,
+        }
+    }
+}

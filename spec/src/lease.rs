@@ -1,0 +1,191 @@
+//! Leader leases (4.3.2 to 4.3.4): what a grantor remembers, what a holder counts, and the handlers of
+//! request, grant and release.
+//!
+//! The holder's term starts **before** its request leaves and is short (`L`); a grantor's starts **after**
+//! the request came in and is long (`G`). Clocks need no common time, only rates within `ε` of each other.
+
+use alloc::collections::VecDeque;
+
+use crate::command::Value;
+use crate::effect::{Effects, Timer};
+use crate::history::Slot;
+use crate::message::Message;
+use crate::record::Record;
+use crate::replica::{Replica, Role};
+use crate::rules::{Phase, Rules};
+use crate::time::{LocalTime, Span};
+use crate::view::{ServerId, ServerSet, View};
+
+/// Rounds that are counted at the same time; an older one is given up.
+const ROUNDS_MAX: usize = 8;
+
+/// A lease that this acceptor granted: until it ends, it takes part in nobody else's election.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Grant {
+    /// The latest view of the holder for which it was granted.
+    pub view: View,
+    /// The latest round of that view that was granted.
+    pub round: u64,
+    /// When it ends on this server's clock.
+    pub until: LocalTime,
+}
+
+impl Grant {
+    /// Whether the grant lets its grantor take part in an election of `candidate`.
+    pub fn allows(&self, candidate: ServerId, now: LocalTime) -> bool {
+        self.view.leader == candidate || now >= self.until
+    }
+}
+
+/// One transmission of a lease request, and who has granted it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Round {
+    /// Counts the view's requests, from 1.
+    pub number: u64,
+    /// Read before the request left.
+    pub sent: LocalTime,
+    /// Who granted it.
+    pub grants: ServerSet,
+}
+
+/// A leader's side of its lease.
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
+pub struct Lease {
+    /// Requests that a quorum has not granted yet, oldest first.
+    pub rounds: VecDeque<Round>,
+    /// The number of the latest request; 0 before the first.
+    pub requested: u64,
+    /// The highest round that a quorum granted: the view was still promised after it was sent.
+    pub confirmed: u64,
+    /// When the lease ends on the holder's clock, if it ever held one in this view.
+    pub until: Option<LocalTime>,
+}
+
+impl Lease {
+    /// Notes a new request, sent at `now`, and returns its round.
+    fn request(&mut self, now: LocalTime) -> u64 {
+        self.requested += 1;
+        if self.rounds.len() == ROUNDS_MAX {
+            self.rounds.pop_front();
+        }
+        self.rounds.push_back(Round { number: self.requested, sent: now, grants: ServerSet::EMPTY });
+        self.requested
+    }
+}
+
+impl<V: Value, R: Rules> Replica<V, R> {
+    /// The leader's renewal timer ran out: request the lease, or confirm the view if leases are off (4.3.3).
+    pub(crate) fn on_renew_timeout(&mut self, now: LocalTime, effects: &mut Effects<V>) {
+        if !matches!(self.role, Role::Leading(_)) || self.leave_if_stalled(effects) {
+            return;
+        }
+        self.request_lease(now, effects);
+        effects.arm(Timer::Renew, self.config.renew_interval, Span::ZERO);
+    }
+
+    pub(crate) fn request_lease(&mut self, now: LocalTime, effects: &mut Effects<V>) {
+        let Role::Leading(leading) = &mut self.role else { return };
+        let (view, round) = (leading.view, leading.lease.request(now));
+        let (term, committed) = (self.config.lease_term, self.durable.history.committed());
+        for to in self.config.members() {
+            // At once: a request promises nothing, and the view it names was attempted durably before Prepare left.
+            effects.send_at_once(to, Message::Renew { view, round, term, committed });
+        }
+    }
+
+    /// Lease request, acceptor (4.3.2, 4.3.4).
+    pub(crate) fn on_renew(
+        &mut self,
+        (view, round): (View, u64),
+        term: Span,
+        committed: Slot,
+        now: LocalTime,
+        effects: &mut Effects<V>,
+    ) {
+        if view < self.durable.promised {
+            self.reject(view, effects);
+            return;
+        }
+        if view > self.durable.promised
+            && self.rules.may_promise(self.durable.promised, self.grant, view, now)
+        {
+            // Its Prepare was lost; the view is established or about to be, so join it.
+            self.promise(view, now, effects);
+        }
+        if self.rules.may_grant(&self.config, self.durable.promised, view, term) {
+            self.extend_grant(view, round, now, effects);
+            effects.send(
+                view.leader,
+                Message::Grant { view, round, committed: self.durable.history.committed() },
+            );
+            self.arm_election(effects);
+        }
+        self.learn_marked(view, committed, now, effects);
+        self.reconcile(view.leader, committed, effects);
+    }
+
+    /// Starts or extends the grant; a round that was granted before changes nothing.
+    fn extend_grant(&mut self, view: View, round: u64, now: LocalTime, effects: &mut Effects<V>) {
+        let repeated = self.grant.is_some_and(|grant| grant.view == view && round <= grant.round);
+        if repeated {
+            return;
+        }
+        if self.config.grant_term > self.durable.grant_term {
+            self.persist(Record::GrantTerm(self.config.grant_term), effects);
+        }
+        let until = self.rules.grant_end(self.grant, now, self.config.grant_term);
+        self.grant = Some(Grant { view, round, until });
+    }
+
+    /// Lease grant, leader: a phase-2 quorum for one and the same round makes the lease.
+    pub(crate) fn on_grant(
+        &mut self,
+        from: ServerId,
+        (view, round): (View, u64),
+        committed: Slot,
+        now: LocalTime,
+        effects: &mut Effects<V>,
+    ) {
+        let Role::Leading(leading) = &mut self.role else { return };
+        if leading.view != view {
+            return;
+        }
+        let lease = &mut leading.lease;
+        if let Some(at) = lease.rounds.iter().position(|known| known.number == round) {
+            lease.rounds[at].grants.insert(from);
+            if self.rules.is_quorum(&self.config, Phase::Two, lease.rounds[at].grants) {
+                let end = self.rules.lease_end(lease.rounds[at].sent, now, self.config.lease_term);
+                lease.until = lease.until.max(Some(end));
+                lease.confirmed = lease.confirmed.max(round);
+                lease.rounds.drain(..=at);
+            }
+        }
+        self.reconcile(from, committed, effects);
+        self.serve_reads(now, effects);
+    }
+
+    /// Release, acceptor: the holder has left this view for good.
+    pub(crate) fn on_release(&mut self, view: View, now: LocalTime) {
+        if let Some(grant) = &mut self.grant
+            && self.rules.may_end_grant(grant.view, view)
+        {
+            grant.until = grant.until.min(now);
+        }
+    }
+
+    /// Whether this server leads and may rely on its lease at `now`.
+    pub fn holds_lease(&self, now: LocalTime) -> bool {
+        match &self.role {
+            Role::Leading(leading) => self.rules.holds_lease(leading.lease.until, now),
+            Role::Follower | Role::Preparing(_) => false,
+        }
+    }
+
+    /// What is left of the lease at `now`; none if it is not held.
+    pub fn lease_remaining(&self, now: LocalTime) -> Option<Span> {
+        match &self.role {
+            Role::Leading(leading) if self.holds_lease(now) => leading.lease.until.map(|until| until - now),
+            _ => None,
+        }
+    }
+}

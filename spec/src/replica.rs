@@ -1,0 +1,286 @@
+//! One server: its state, its recovery, and the way from an input to its handler.
+
+use alloc::collections::BTreeMap;
+
+use crate::command::{Command, RequestId, Value};
+use crate::config::{Config, ConfigError};
+use crate::effect::{Effect, Effects, Timer};
+use crate::election::Preparing;
+use crate::history::{History, Slot};
+use crate::leader::Leading;
+use crate::lease::Grant;
+use crate::message::Message;
+use crate::record::{Durable, Record};
+use crate::rules::{Paxos, Rules};
+use crate::session::Sessions;
+use crate::time::{LocalTime, Span};
+use crate::view::{ServerId, View};
+
+/// What a server is doing as a leader (`State`, Figure 5.1; UNSTARTED and CLOSED are both `Follower`).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Role<V> {
+    /// It leads nothing.
+    Follower,
+    /// PREPARING: it attempts a view.
+    Preparing(Preparing<V>),
+    /// PROPOSING: its view is established.
+    Leading(Leading<V>),
+}
+
+/// One server's proposer, acceptor and learner (Figure 5.1).
+///
+/// `V` is the value of an update, `R` the [rules](crate::rules). Each input is a method call with the
+/// local time; what there is to do comes back as [`Effects`].
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Replica<V, R = Paxos> {
+    pub(crate) config: Config,
+    pub(crate) rules: R,
+    /// The sum of the records asked for so far: what a restart would find once all are written.
+    pub(crate) durable: Durable<V>,
+
+    /// Acceptor: the lease that it granted last.
+    pub(crate) grant: Option<Grant>,
+    /// The highest view heard of.
+    pub(crate) seen: View,
+    pub(crate) role: Role<V>,
+    /// Elections that failed since there was last a leader, up to the limit of doublings.
+    pub(crate) backoff: u8,
+    /// Until when a leader that prepared a higher view of its own puts up with refusals.
+    pub(crate) quiet_until: Option<LocalTime>,
+
+    /// `appliedSeq`: the last slot handed to the state machine.
+    pub(crate) applied: Slot,
+    pub(crate) sessions: Sessions,
+    /// Requests of clients of this server that have no answer yet.
+    pub(crate) waiting: BTreeMap<RequestId, Command<V>>,
+}
+
+impl<V: Value, R: Rules> Replica<V, R> {
+    /// Starts a server from what its disk holds: nothing at the first boot, else all of its records.
+    ///
+    /// Nothing but `durable` survives a crash. The effects apply every committed slot again, so the caller
+    /// starts with an empty state machine.
+    ///
+    /// # Errors
+    /// If the configuration is not a safe one.
+    pub fn recover(
+        config: Config,
+        rules: R,
+        durable: Durable<V>,
+        now: LocalTime,
+        effects: &mut Effects<V>,
+    ) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let grant = rules.grant_after_restart(durable.promised, durable.grant_term, now);
+        let mut replica = Self {
+            seen: durable.promised.max(durable.attempted),
+            config,
+            rules,
+            durable,
+            grant,
+            role: Role::Follower,
+            backoff: 0,
+            quiet_until: None,
+            applied: Slot::NONE,
+            sessions: Sessions::default(),
+            waiting: BTreeMap::new(),
+        };
+        replica.apply_committed(effects);
+        replica.arm_election(effects);
+        if replica.durable.attempted > View::NONE {
+            // 4.3.3: a restarted leader tells the others that its leadership is free to compete for.
+            replica.release(replica.durable.attempted, effects);
+        }
+        Ok(replica)
+    }
+
+    /// A message arrived. `now` was read after it did.
+    ///
+    /// Messages that no server of this group could have meant are ignored.
+    pub fn receive(&mut self, from: ServerId, message: Message<V>, now: LocalTime, effects: &mut Effects<V>) {
+        if !self.config.is_member(from) || leads_another(from, &message) {
+            return;
+        }
+        match message {
+            Message::Forward(command) => self.on_forward(from, command, effects),
+            Message::Redirect { request, view } => self.on_redirect(request, view, effects),
+            Message::Prepare { view, committed } => self.on_prepare(view, committed, now, effects),
+            Message::Promise { view, committed, reports } => {
+                self.on_promise(from, view, committed, reports, now, effects);
+            }
+            Message::Reject { view, promised } => self.on_reject(view, promised, now, effects),
+            Message::Propose { view, slot, command } => self.on_propose(view, slot, command, now, effects),
+            Message::Accept { view, slot } => self.on_accept(from, view, slot, now, effects),
+            Message::Commit { first, commands } => self.on_commit(from, first, commands, now, effects),
+            Message::Committed { view, up_to } => self.learn_marked(view, up_to, now, effects),
+            Message::CatchUp { first } => self.on_catch_up(from, first, effects),
+            Message::Renew { view, round, term, committed } => {
+                self.on_renew((view, round), term, committed, now, effects);
+            }
+            Message::Grant { view, round, committed } => {
+                self.on_grant(from, (view, round), committed, now, effects);
+            }
+            Message::Release { view } => self.on_release(view, now),
+        }
+    }
+
+    /// A timer ran out.
+    pub fn timeout(&mut self, timer: Timer, now: LocalTime, effects: &mut Effects<V>) {
+        match timer {
+            Timer::Election => self.on_election_timeout(now, effects),
+            Timer::Renew => self.on_renew_timeout(now, effects),
+            Timer::Retry => self.on_retry_timeout(effects),
+            Timer::Forward => self.on_forward_timeout(effects),
+        }
+    }
+
+    /// Changes durable state, and asks for it to be made durable: the same record does both.
+    pub(crate) fn persist(&mut self, record: Record<V>, effects: &mut Effects<V>) {
+        self.durable.apply(record.clone());
+        effects.push(Effect::Persist(record));
+    }
+
+    /// There is a sign of a leader: wait for the next one.
+    pub(crate) fn arm_election(&mut self, effects: &mut Effects<V>) {
+        self.backoff = 0;
+        if !matches!(self.role, Role::Leading(_)) {
+            effects.arm(Timer::Election, self.config.election_timeout, self.config.election_spread);
+        }
+    }
+
+    /// The servers other than this one.
+    pub(crate) fn others(&self) -> impl Iterator<Item = ServerId> + use<V, R> {
+        let me = self.config.me;
+        self.config.members().filter(move |&server| server != me)
+    }
+}
+
+/// What a caller may look at.
+impl<V, R> Replica<V, R> {
+    /// The configuration it was started with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What a restart would find, once every record is written.
+    pub fn durable(&self) -> &Durable<V> {
+        &self.durable
+    }
+
+    /// Votes and chosen values.
+    pub fn history(&self) -> &History<V> {
+        &self.durable.history
+    }
+
+    /// What it is doing as a leader.
+    pub fn role(&self) -> &Role<V> {
+        &self.role
+    }
+
+    /// The lease that its acceptor granted last.
+    pub fn grant(&self) -> Option<Grant> {
+        self.grant
+    }
+
+    /// The last slot handed to the state machine (`appliedSeq`).
+    pub fn applied(&self) -> Slot {
+        self.applied
+    }
+
+    /// The open sessions.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// The requests of its own clients that have no answer yet.
+    pub fn waiting(&self) -> impl Iterator<Item = RequestId> + '_ {
+        self.waiting.keys().copied()
+    }
+
+    /// The highest view that it has heard of.
+    pub fn seen(&self) -> View {
+        self.seen
+    }
+
+    /// Moves every time that it stores by `by`: as if its clock had always shown so much more. Only
+    /// differences of times matter, so nothing else changes.
+    pub fn shift_time(&mut self, by: Span) {
+        self.each_time(|time| *time = *time + by);
+    }
+
+    /// Replaces each time that is over at `now`, however long ago, by one that has just ended, so that
+    /// servers which will behave alike are equal.
+    pub fn forget_expired(&mut self, now: LocalTime) {
+        let term = self.config.lease_term;
+        if let Role::Leading(leading) = &mut self.role {
+            leading.lease.until = leading.lease.until.filter(|&until| now < until);
+            // A round sent a term ago can no longer make a lease; it can still confirm the view.
+            leading.lease.rounds.iter_mut().for_each(|round| round.sent = round.sent.max(now - term));
+        }
+        self.quiet_until = self.quiet_until.filter(|&until| now < until);
+        if let Some(grant) = &mut self.grant {
+            grant.until = grant.until.max(now);
+        }
+    }
+
+    fn each_time(&mut self, mut change: impl FnMut(&mut LocalTime)) {
+        if let Role::Leading(leading) = &mut self.role {
+            leading.lease.until.iter_mut().for_each(&mut change);
+            leading.lease.rounds.iter_mut().for_each(|round| change(&mut round.sent));
+        }
+        self.quiet_until.iter_mut().for_each(&mut change);
+        self.grant.iter_mut().for_each(|grant| change(&mut grant.until));
+    }
+}
+
+/// Whether a message speaks for a leader that did not send it.
+fn leads_another<V>(from: ServerId, message: &Message<V>) -> bool {
+    match message {
+        Message::Prepare { view, .. }
+        | Message::Propose { view, .. }
+        | Message::Committed { view, .. }
+        | Message::Renew { view, .. }
+        | Message::Release { view } => view.leader != from,
+        _ => false,
+    }
+}
+
+/// One line: what a person looks for in a state of the model.
+impl<V: core::fmt::Debug, R> core::fmt::Debug for Replica<V, R> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match &self.role {
+            Role::Follower => write!(f, "follower")?,
+            Role::Preparing(preparing) => write!(
+                f,
+                "preparing {} promises={:?}",
+                preparing.view,
+                preparing.promises.keys().collect::<alloc::vec::Vec<_>>()
+            )?,
+            Role::Leading(leading) => {
+                write!(f, "leading {}", leading.view)?;
+                for (slot, proposal) in &leading.proposals {
+                    write!(f, " [{slot}: {} votes={:?}]", proposal.command, proposal.votes)?;
+                }
+                if let Some(until) = leading.lease.until {
+                    write!(f, " lease until {until:?}")?;
+                }
+                for round in &leading.lease.rounds {
+                    write!(f, " round {} sent {:?} grants={:?}", round.number, round.sent, round.grants)?;
+                }
+            }
+        }
+        write!(f, "; attempted {} promised {} ", self.durable.attempted, self.durable.promised)?;
+        if let Some(grant) = &self.grant {
+            write!(f, "granted {}#{} until {:?} ", grant.view, grant.round, grant.until)?;
+        }
+        write!(f, "history")?;
+        for (slot, entry) in self.durable.history.above(Slot::NONE) {
+            let mark = if entry.committed { "!" } else { "?" };
+            write!(f, " {slot}={}@{}{mark}", entry.command, entry.view)?;
+        }
+        if !self.waiting.is_empty() {
+            write!(f, " waiting={}", self.waiting.len())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,46 @@
+//! Client sessions (4.1.1): which update of a client was applied last, so that a retry is answered and
+//! not applied again. The table is a function of the applied slots, hence the same at every server.
+
+use alloc::collections::BTreeMap;
+
+use crate::command::SessionId;
+use crate::history::Slot;
+
+/// One open session.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Session {
+    /// The last applied sequence number; 0 before the first.
+    sequence: u64,
+    /// The slot in which the session was last of use.
+    used: Slot,
+}
+
+/// The open sessions.
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
+pub struct Sessions(BTreeMap<SessionId, Session>);
+
+impl Sessions {
+    /// The last sequence number that was applied in a session; none for one that is not open.
+    pub fn last(&self, session: SessionId) -> Option<u64> {
+        self.0.get(&session).map(|session| session.sequence)
+    }
+
+    /// Opens the session of `slot`; returns the one that had to make room, if the table held `limit`.
+    pub(crate) fn open(&mut self, slot: Slot, limit: usize) -> Option<SessionId> {
+        let evicted = (self.0.len() >= limit)
+            .then(|| self.0.iter().min_by_key(|(_, session)| session.used).map(|(&id, _)| id))
+            .flatten();
+        if let Some(id) = evicted {
+            self.0.remove(&id);
+        }
+        self.0.insert(SessionId(slot), Session { sequence: 0, used: slot });
+        evicted
+    }
+
+    /// Notes that an update was applied.
+    pub(crate) fn applied(&mut self, session: SessionId, sequence: u64, slot: Slot) {
+        if let Some(session) = self.0.get_mut(&session) {
+            *session = Session { sequence, used: slot };
+        }
+    }
+}
