@@ -94,6 +94,9 @@ impl<V: Value, R: Rules> Replica<V, R> {
     /// A request came from the server that its client reached. That server answers it, when it applies it.
     pub(crate) fn on_forward(&mut self, from: ServerId, command: Command<V>, effects: &mut Effects<V>) {
         let Some(request) = command.request() else { return };
+        if self.answered(request).is_some() {
+            return; // Applied already; the sender learns it as it learns every chosen value.
+        }
         match self.role {
             Role::Leading(_) => {
                 self.enqueue(command, effects); // If the queue is full, the sender's timer sends it again.

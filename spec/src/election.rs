@@ -140,12 +140,15 @@ impl<V: Value, R: Rules> Replica<V, R> {
 
     /// Someone refused a message of a view of this server (Accept with `isAccepted` false, Figure 5.6).
     pub(crate) fn on_reject(&mut self, view: View, promised: View, now: LocalTime, effects: &mut Effects<V>) {
-        self.seen = self.seen.max(promised);
-        let current = matches!(&self.role, Role::Leading(leading) if leading.view == view);
-        if current && promised > view {
-            self.depart(now, effects);
+        match &self.role {
+            // A candidate goes on, the others may yet make a quorum; but its next view will be higher.
+            Role::Preparing(preparing) if preparing.view == view => self.seen = self.seen.max(promised),
+            Role::Leading(leading) if leading.view == view && promised > view => {
+                self.seen = self.seen.max(promised);
+                self.depart(now, effects);
+            }
+            _ => {} // It has left that view.
         }
-        // A candidate goes on: the others may yet make a quorum.
     }
 
     /// This server's own acceptor promised a view.
