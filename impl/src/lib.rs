@@ -1,1 +1,5 @@
 //! The handlers of `spec` over UDP, with a write-ahead log.
+
+pub mod datagram;
+pub mod log;
+pub mod payload;
