@@ -39,13 +39,23 @@ impl<V: Value, R: Rules> Replica<V, R> {
         if slot == Slot::NONE || self.durable.history.committed_command(slot).is_some() {
             return;
         }
-        if let Role::Leading(leading) = &self.role {
-            let own = leading.proposals.get(&slot).map(|proposal| &proposal.command);
-            if self.rules.refutes(own, &command) {
-                self.step_down(effects);
-            }
+        if self.is_refuted(slot, &command) {
+            self.step_down(effects);
         }
         self.persist(Record::Learnt { slot, command }, effects);
+    }
+
+    /// Whether one of the values that it holds and is about to mark as chosen refutes it.
+    fn is_refuted_up_to(&self, last: Slot) -> bool {
+        let history = &self.durable.history;
+        let mut marked = history.above(history.committed()).take_while(|&(slot, _)| slot <= last);
+        marked.any(|(slot, entry)| self.is_refuted(slot, &entry.command))
+    }
+
+    /// Whether this server leads and has proposed something else for the slot than was chosen.
+    fn is_refuted(&self, slot: Slot, learnt: &Command<V>) -> bool {
+        let Role::Leading(leading) = &self.role else { return false };
+        self.rules.refutes(leading.proposals.get(&slot).map(|proposal| &proposal.command), learnt)
     }
 
     /// The leader of `view` says that every slot up to `up_to` is chosen.
@@ -63,6 +73,9 @@ impl<V: Value, R: Rules> Replica<V, R> {
             .map(|((slot, _), _)| slot)
             .last();
         if let Some(slot) = learnt {
+            if self.is_refuted_up_to(slot) {
+                self.step_down(effects);
+            }
             self.persist(Record::Committed(slot), effects);
             self.settle(now, effects);
         }
