@@ -135,6 +135,9 @@ impl<V: Value, R: Rules> Replica<V, R> {
         while leading.has_room(self.config.window, self.config.window_bytes)
             && let Some(command) = leading.pending.pop_front()
         {
+            while self.durable.history.committed_command(leading.next).is_some() {
+                leading.next = leading.next.next(); // Learnt ahead of a gap: its value stands.
+            }
             leading.add_proposal(leading.next, command);
             leading.next = leading.next.next();
         }
@@ -300,5 +303,76 @@ impl<V: Value, R: Rules> Replica<V, R> {
         if !leading.reads.is_empty() && !lease && !asked {
             self.request_lease(now, effects);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::message::Report;
+    use crate::record::Durable;
+    use crate::rules::Paxos;
+
+    const ME: ServerId = ServerId(0);
+    const OTHER: ServerId = ServerId(1);
+    const NOW: LocalTime = LocalTime(0);
+
+    fn open(nonce: u64) -> Command<u8> {
+        Command::Open { nonce }
+    }
+
+    /// Server 0 of 3, standing for view 1.0, with its own promise.
+    fn candidate(effects: &mut Effects<u8>) -> Replica<u8> {
+        let config = Config::new(ME, 3, Span::ZERO);
+        let mut replica = Replica::recover(config, Paxos, Durable::default(), NOW, effects).unwrap();
+        replica.timeout(Timer::Election, NOW, effects);
+        replica.receive(ME, promise(Slot::NONE), NOW, effects);
+        replica
+    }
+
+    /// A promise of view 1.0 that reports a vote for each slot up to `voted`.
+    fn promise(voted: Slot) -> Message<u8> {
+        let report = |slot| Report {
+            slot: Slot(slot),
+            view: View::new(1, ServerId(2)),
+            command: open(9),
+            committed: false,
+        };
+        let reports = (1..=voted.0).map(report).collect();
+        Message::Promise { view: View::new(1, ME), committed: Slot::NONE, reports }
+    }
+
+    /// Another server knows that slot 2 was chosen; slot 1 is a gap.
+    fn commit_of_slot_2() -> Message<u8> {
+        Message::Commit { first: Slot(2), commands: vec![open(8)] }
+    }
+
+    fn proposed(replica: &Replica<u8>) -> alloc::vec::Vec<u64> {
+        let Role::Leading(leading) = replica.role() else { panic!("it does not lead") };
+        leading.proposals.keys().map(|slot| slot.0).collect()
+    }
+
+    // Otherwise a mark of this view would commit, at those that voted for its proposal, another value than the
+    // chosen one.
+    #[test]
+    fn a_leader_proposes_nothing_for_a_slot_that_it_learnt_ahead_of_a_gap() {
+        let effects = &mut Effects::new();
+        let mut replica = candidate(effects);
+        replica.receive(OTHER, promise(Slot::NONE), NOW, effects);
+        replica.receive(OTHER, commit_of_slot_2(), NOW, effects);
+        (5..7).for_each(|nonce| replica.submit(open(nonce), effects));
+        assert_eq!(proposed(&replica), [1, 3]);
+    }
+
+    #[test]
+    fn a_new_leader_does_not_finish_a_slot_that_it_learnt_ahead_of_a_gap() {
+        let effects = &mut Effects::new();
+        let mut replica = candidate(effects);
+        replica.receive(OTHER, commit_of_slot_2(), NOW, effects);
+        replica.receive(OTHER, promise(Slot(3)), NOW, effects);
+        assert_eq!(proposed(&replica), [1, 3]);
     }
 }
