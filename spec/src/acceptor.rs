@@ -7,7 +7,7 @@ use crate::effect::Effects;
 use crate::history::Slot;
 use crate::message::{Message, Report};
 use crate::record::Record;
-use crate::replica::Replica;
+use crate::replica::{Replica, Role};
 use crate::rules::Rules;
 use crate::time::LocalTime;
 use crate::view::View;
@@ -31,7 +31,9 @@ impl<V: Value, R: Rules> Replica<V, R> {
         let reports = self.reports(committed);
         let committed = self.durable.history.committed();
         effects.send(view.leader, Message::Promise { view, committed, reports });
-        self.arm_election(effects);
+        if matches!(self.role, Role::Follower) {
+            self.await_leader(effects); // A candidate's timer runs already; its own Prepare is no sign of a leader.
+        }
     }
 
     /// Closes every lower view.

@@ -264,7 +264,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
     pub(crate) fn step_down(&mut self, effects: &mut Effects<V>) {
         self.leave_view(effects);
         self.role = Role::Follower;
-        self.arm_election(effects);
+        self.await_leader(effects);
         if !self.waiting.is_empty() {
             effects.arm(Timer::Forward, self.config.forward_interval, Span::ZERO);
         }

@@ -143,6 +143,11 @@ impl<V: Value, R: Rules> Replica<V, R> {
     /// There is a sign of a leader: wait for the next one.
     pub(crate) fn arm_election(&mut self, effects: &mut Effects<V>) {
         self.backoff = 0;
+        self.await_leader(effects);
+    }
+
+    /// Somebody may soon lead: wait for a sign of it.
+    pub(crate) fn await_leader(&self, effects: &mut Effects<V>) {
         if !matches!(self.role, Role::Leading(_)) {
             effects.arm(Timer::Election, self.config.election_timeout, self.config.election_spread);
         }
@@ -200,6 +205,11 @@ impl<V, R> Replica<V, R> {
     /// The highest view that it has heard of.
     pub fn seen(&self) -> View {
         self.seen
+    }
+
+    /// Whether it puts up with refusals, having just prepared a higher view under its lease.
+    pub fn quiet(&self) -> bool {
+        self.quiet_until.is_some()
     }
 
     /// Moves every time that it stores by `by`: as if its clock had always shown so much more. Only
