@@ -103,7 +103,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
             }
             Role::Preparing(_) => {} // Likewise.
             Role::Follower => {
-                let view = self.durable.promised;
+                let view = self.leader_hint().map_or(View::NONE, |_| self.durable.promised);
                 effects.send_at_once(from, Message::Redirect { request, view }); // Hearsay: it promises nothing.
             }
         }

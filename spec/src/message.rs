@@ -33,7 +33,7 @@ pub enum Message<V> {
     Redirect {
         /// The request.
         request: RequestId,
-        /// The highest view that the sender promised.
+        /// The highest view that the sender promised, unless it is one of its own, which it has left.
         view: View,
     },
 
