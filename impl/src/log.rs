@@ -1,12 +1,30 @@
 //! The write-ahead log: what a server must not forget, in the order in which its handlers listed it.
+//!
+//! A log is a directory of numbered segments. All that one [`Log::sync`] makes durable is one *frame*, under
+//! one checksum; it is there as a whole or not at all, and the next is written only once it is durable. That
+//! is what lets [`Log::open`] tell a write that a crash cut short (removed, and reported) from damage (refused,
+//! and nothing changed). Each checksum covers the cluster, the server, the segment and the offset, and each
+//! frame names the one before it, so a block that is stale, misplaced or somebody else's is damage too.
+//!
+//! What it cannot notice: that the newest frames, or all segments, are missing without a trace, as on a disk
+//! that lies about syncs, in an old backup, or after somebody emptied the directory.
 
 mod error;
+mod format;
 mod lock;
+mod replay;
+mod segment;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub use error::{Damage, LogError};
+use format::{FRAME_HEADER_BYTES, FrameKind, Position, SegmentHeader};
+use replay::Replay;
+use segment::Segment;
 
 use crate::payload::Payload;
 
@@ -35,10 +53,16 @@ pub struct LogOptions {
     pub zero_fill_bytes: u64,
 }
 
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self { segment_bytes: 64 << 20, zero_fill_bytes: 4 << 20 }
+    }
+}
+
 /// What [`Log::open`] found.
 #[derive(Debug)]
 pub struct Recovery {
-    /// Every durable record with its group, oldest first.
+    /// Every record with its group, oldest first; durable by now.
     pub records: Vec<(u16, spec::Record<Payload>)>,
     /// A write that a crash cut short and that was removed.
     pub torn: Option<TornTail>,
@@ -57,23 +81,119 @@ pub struct TornTail {
     pub bytes: u64,
 }
 
-/// An open log.
+/// An open log. Holds the directory's lock until it is dropped.
 #[derive(Debug)]
-pub struct Log {}
+pub struct Log {
+    dir: PathBuf,
+    identity: Identity,
+    options: LogOptions,
+    segment: Segment,
+    /// Where the log stands, without what is buffered.
+    position: Position,
+    /// The next frame: room for its header, then the records that were appended since the last sync.
+    frame: Vec<u8>,
+    buffered_records: u64,
+    is_poisoned: bool,
+    _lock: File,
+}
 
 impl Log {
-    /// Opens the log in `dir`, or begins one there.
+    /// Opens the log in `dir`, or begins one there, with the default [`LogOptions`].
+    ///
+    /// # Errors
+    /// As [`Log::open_with`].
     pub fn open(dir: &Path, identity: Identity) -> Result<(Self, Recovery), LogError> {
-        unimplemented!("{dir:?} {identity}")
+        Self::open_with(dir, identity, LogOptions::default())
     }
 
-    /// Buffers a record.
+    /// Opens the log in `dir`, or begins one there. Reads all of it into memory, removes a write that a
+    /// crash cut short, and durably counts one more opening.
+    ///
+    /// # Errors
+    /// If the log is damaged, another's, of a later format or in use, and if the disk fails. Then nothing
+    /// but the lock file was changed, unless a write failed.
+    pub fn open_with(
+        dir: &Path,
+        identity: Identity,
+        options: LogOptions,
+    ) -> Result<(Self, Recovery), LogError> {
+        segment::create_directory(dir)?;
+        let lock = lock::take(dir)?;
+        let replay = replay::replay(dir, identity)?;
+        let mut log = Self {
+            dir: dir.to_owned(),
+            identity,
+            options,
+            segment: open_segment(dir, identity, &replay)?,
+            position: replay.position,
+            frame: vec![0; FRAME_HEADER_BYTES],
+            buffered_records: 0,
+            is_poisoned: false,
+            _lock: lock,
+        };
+        let boots = log.position.boots + 1;
+        log.frame.extend_from_slice(&boots.to_le_bytes());
+        log.commit(FrameKind::Boot)?;
+        log.position.boots = boots;
+        Ok((log, Recovery { records: replay.records, torn: replay.torn, boots }))
+    }
+
+    /// Buffers a record after those appended before. No system call.
     pub fn append(&mut self, group: u16, record: &spec::Record<Payload>) {
-        unimplemented!("{group} {record:?}")
+        let frame = std::mem::take(&mut self.frame);
+        self.frame = postcard::to_extend(&(group, record), frame)
+            .expect("records are plain data, and writing them to memory cannot fail");
+        self.buffered_records += 1;
     }
 
-    /// Makes every record that was appended so far durable.
+    /// Makes every record that was appended so far durable, with one write and one `fdatasync`; does nothing
+    /// if there is none.
+    ///
+    /// # Errors
+    /// If the write or the sync fails, now or at any time before: what reached the disk is unknown then, and
+    /// no later success would prove that it did, so the log takes nothing more. Close it and open it again.
     pub fn sync(&mut self) -> Result<(), LogError> {
-        unimplemented!()
+        if self.is_poisoned {
+            return Err(LogError::Poisoned { path: self.segment.path.clone(), offset: self.segment.offset });
+        }
+        if self.buffered_records == 0 {
+            return Ok(());
+        }
+        self.is_poisoned = true; // until it has gone well
+        self.commit(FrameKind::Records)?;
+        self.is_poisoned = false;
+        self.position.records += self.buffered_records;
+        self.buffered_records = 0;
+        Ok(())
     }
+
+    /// Writes the frame that is being built, in a new segment if this one is full, and begins the next frame.
+    fn commit(&mut self, kind: FrameKind) -> Result<(), LogError> {
+        let body_bytes = self.frame.len() - FRAME_HEADER_BYTES;
+        format::pad(&mut self.frame);
+        if self.segment.is_full(self.frame.len(), &self.options) {
+            let header = SegmentHeader {
+                identity: self.identity,
+                segment: self.segment.number + 1,
+                start: self.position,
+            };
+            self.segment = Segment::create(&self.dir, &header)?;
+        }
+        let Segment { offset, seed, .. } = self.segment;
+        let checksum = format::seal(&mut self.frame, kind, body_bytes, self.position, offset, seed);
+        self.segment.write(&mut self.frame, &self.options)?;
+        self.position.previous = checksum;
+        self.frame.truncate(FRAME_HEADER_BYTES);
+        Ok(())
+    }
+}
+
+/// The segment to go on with, made fit to be written.
+fn open_segment(dir: &Path, identity: Identity, replay: &Replay) -> Result<Segment, LogError> {
+    if replay.end == 0 {
+        let header = SegmentHeader { identity, segment: replay.segment.max(1), start: replay.position };
+        return Segment::create(dir, &header);
+    }
+    let Replay { segment, end, last_write, torn, .. } = replay;
+    Segment::reopen(dir, identity, *segment, *end as u64, last_write, torn.is_some())
 }

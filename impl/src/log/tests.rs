@@ -1,0 +1,363 @@
+//! The log as a whole: what comes back after a cut, a flipped bit, a move or a failure at any place.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use spec::{Command, Record, ServerId, SessionId, Slot, Span, Update, View};
+use tempfile::TempDir;
+
+use super::format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::{Damage, Identity, Log, LogError, LogOptions, Recovery, segment};
+use crate::payload::Payload;
+
+type Records = Vec<(u16, Record<Payload>)>;
+
+const IDENTITY: Identity = Identity { cluster: 0x1ea5e, server: 2 };
+/// No zeros ahead, so that a file ends where its last frame ends.
+const PLAIN: LogOptions = LogOptions { segment_bytes: 1 << 20, zero_fill_bytes: 0 };
+/// Zeros ahead, as in production.
+const FILLED: LogOptions = LogOptions { segment_bytes: 1 << 20, zero_fill_bytes: 4096 };
+
+/// The `number`th record of a test: a vote for a value of `bytes` bytes.
+fn vote(number: u64, bytes: usize) -> (u16, Record<Payload>) {
+    let value = Payload::from(vec![b'a' + number.to_le_bytes()[0] % 26; bytes]);
+    let update = Update { session: SessionId(Slot(1)), sequence: number, value };
+    let view = View::new(3, ServerId(1));
+    (
+        number.to_le_bytes()[0].into(),
+        Record::Vote { view, slot: Slot(number), command: Command::Update(update) },
+    )
+}
+
+fn open(dir: &Path, options: LogOptions) -> Result<(Log, Recovery), LogError> {
+    Log::open_with(dir, IDENTITY, options)
+}
+
+/// A log of these records, each synced by itself. Also where each frame ended.
+fn write(dir: &Path, options: LogOptions, records: &[(u16, Record<Payload>)]) -> Vec<u64> {
+    let (mut log, _) = open(dir, options).unwrap();
+    let mut ends = vec![log.segment.offset];
+    for (group, record) in records {
+        log.append(*group, record);
+        log.sync().unwrap();
+        ends.push(log.segment.offset);
+    }
+    ends
+}
+
+fn first_segment(dir: &Path) -> PathBuf {
+    segment::path_of(dir, 1)
+}
+
+/// A directory whose only segment holds `bytes`.
+fn directory_with(bytes: &[u8]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(first_segment(dir.path()), bytes).unwrap();
+    dir
+}
+
+/// A small log with values of several sizes: its bytes, its records and where their frames end.
+fn small_log(options: LogOptions) -> (Vec<u8>, Records, Vec<u64>) {
+    let dir = tempfile::tempdir().unwrap();
+    let records: Records = [0, 30, 600].iter().zip(1..).map(|(&bytes, number)| vote(number, bytes)).collect();
+    let ends = write(dir.path(), options, &records);
+    (fs::read(first_segment(dir.path())).unwrap(), records, ends)
+}
+
+fn damage(error: &LogError) -> Damage {
+    match error {
+        LogError::Damaged { damage, .. } => *damage,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn what_was_synced_comes_back_in_order_with_its_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("not/there/yet");
+    let records: Records = vec![
+        (0, Record::Attempt(View::new(1, ServerId(2)))),
+        (7, Record::Promise(View::new(1, ServerId(2)))),
+        vote(1, 70_000),
+        (u16::MAX, Record::Learnt { slot: Slot(2), command: Command::Open { nonce: 9 } }),
+        (0, Record::Committed(Slot(2))),
+        (0, Record::GrantTerm(Span(5))),
+    ];
+    {
+        let (mut log, recovery) = Log::open(&home, IDENTITY).unwrap();
+        assert_eq!((recovery.records, recovery.torn, recovery.boots), (vec![], None, 1));
+        for batch in records.chunks(2) {
+            batch.iter().for_each(|(group, record)| log.append(*group, record));
+            log.sync().unwrap();
+        }
+        log.append(0, &records[0].1); // never synced
+    }
+    for boots in 2..5 {
+        let (_, recovery) = Log::open(&home, IDENTITY).unwrap();
+        assert_eq!((recovery.records, recovery.torn, recovery.boots), (records.clone(), None, boots));
+    }
+}
+
+#[test]
+fn a_sync_of_nothing_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), PLAIN).unwrap();
+    log.segment.break_file();
+    log.sync().unwrap();
+}
+
+#[test]
+fn a_log_cut_anywhere_opens_with_every_record_that_is_whole() {
+    for options in [PLAIN, FILLED] {
+        let (bytes, records, ends) = small_log(options);
+        for cut in 0..bytes.len().min(1_400) {
+            let dir = directory_with(&bytes[..cut]);
+            let (_, recovery) =
+                open(dir.path(), options).unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
+            let whole = ends.iter().skip(1).filter(|&&end| end <= cut as u64).count();
+            assert_eq!(recovery.records, records[..whole], "cut at {cut}");
+            let is_between_frames = ends.contains(&(cut as u64)) || cut == SEGMENT_HEADER_BYTES;
+            let is_past_the_end = ends.last().is_some_and(|&end| cut as u64 > end);
+            assert_eq!(recovery.torn.is_none(), is_between_frames || is_past_the_end, "cut at {cut}");
+            if let Some(torn) = recovery.torn {
+                assert_eq!(torn.path, first_segment(dir.path()));
+                assert_eq!(
+                    torn.offset + torn.bytes,
+                    bytes[..cut].iter().rposition(|&b| b != 0).map_or(0, |last| last as u64 + 1)
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_log_whose_tail_was_cut_off_goes_on_and_reports_it_once() {
+    let (bytes, records, ends) = small_log(PLAIN);
+    let dir = directory_with(&bytes[..bytes.len() - 100]);
+    {
+        let (mut log, recovery) = open(dir.path(), PLAIN).unwrap();
+        let torn = recovery.torn.unwrap();
+        assert_eq!((torn.offset, torn.bytes), (ends[2], ends[3] - 100 - ends[2]));
+        log.append(5, &records[0].1);
+        log.sync().unwrap();
+    }
+    let (_, recovery) = open(dir.path(), PLAIN).unwrap();
+    let expected = [records[0].clone(), records[1].clone(), (5, records[0].1.clone())];
+    assert_eq!((recovery.records.as_slice(), recovery.torn), (expected.as_slice(), None));
+}
+
+#[test]
+fn half_a_record_after_the_end_is_removed() {
+    let (bytes, records, ends) = small_log(FILLED);
+    let [from, to] = [ends[2], ends[3]].map(|end| usize::try_from(end).unwrap());
+    let mut torn = bytes.clone();
+    torn[from + (to - from) / 2..].fill(0);
+    let dir = directory_with(&torn);
+    let (_, recovery) = open(dir.path(), FILLED).unwrap();
+    assert_eq!(recovery.records, records[..2]);
+    assert_eq!(recovery.torn.unwrap().offset, ends[2]);
+}
+
+#[test]
+fn sectors_of_the_last_frame_may_be_missing_in_any_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let records: Records = (1..4).map(|number| vote(number, 3_000)).collect();
+    let ends = write(dir.path(), FILLED, &records);
+    let bytes = fs::read(first_segment(dir.path())).unwrap();
+    let [from, to] = [ends[2], ends[3]].map(|end| usize::try_from(end).unwrap());
+    let sectors = (from..to).filter(|at| *at == from || at % 512 == 0).collect::<Vec<_>>();
+    for missing in 1..(1_u32 << sectors.len()) {
+        let mut torn = bytes.clone();
+        for (index, &at) in sectors.iter().enumerate().filter(|(index, _)| missing >> index & 1 == 1) {
+            torn[at..*sectors.get(index + 1).unwrap_or(&to)].fill(0);
+        }
+        let dir = directory_with(&torn);
+        let recovery = super::replay::replay(dir.path(), IDENTITY).unwrap();
+        assert_eq!(recovery.records, records[..2], "missing {missing:b}");
+        let nothing_was_written = torn[from..to].iter().all(|&byte| byte == 0);
+        assert_eq!(recovery.torn.is_none(), nothing_was_written, "missing {missing:b}");
+    }
+}
+
+#[test]
+fn no_flipped_byte_goes_unnoticed_and_nothing_is_changed() {
+    for options in [PLAIN, FILLED] {
+        let (bytes, _, ends) = small_log(options);
+        let end = usize::try_from(ends[3]).unwrap();
+        for at in 0..end {
+            for flip in [0x01, 0x80, 0xFF] {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= flip;
+                let dir = directory_with(&flipped);
+                let error = open(dir.path(), options).map(drop).expect_err("a flipped byte was not noticed");
+                assert!(matches!(error.exit_code(), 1 | 20), "byte {at}: {error}");
+                assert_eq!(fs::read(first_segment(dir.path())).unwrap(), flipped, "byte {at} was changed");
+            }
+        }
+    }
+}
+
+#[test]
+fn damage_is_told_from_a_torn_write_by_what_follows() {
+    let (bytes, _, ends) = small_log(PLAIN);
+    let flipped = |at: u64| {
+        let mut flipped = bytes.clone();
+        flipped[usize::try_from(at).unwrap()] ^= 1;
+        let dir = directory_with(&flipped);
+        damage(&open(dir.path(), PLAIN).map(drop).unwrap_err())
+    };
+    assert_eq!(flipped(20), Damage::Header);
+    assert_eq!(flipped(ends[1] + 8), Damage::BeforeWholeRecords); // the length
+    assert_eq!(flipped(ends[1] + 40), Damage::BeforeWholeRecords);
+    assert_eq!(flipped(ends[2] + 8), Damage::MayBeAcknowledged);
+    assert_eq!(flipped(ends[2] + 40), Damage::MayBeAcknowledged);
+}
+
+#[test]
+fn damage_names_the_record_and_where_it_stands() {
+    let (mut bytes, _, ends) = small_log(PLAIN);
+    bytes[usize::try_from(ends[1]).unwrap() + FRAME_HEADER_BYTES] ^= 1;
+    let dir = directory_with(&bytes);
+    let LogError::Damaged { path, offset, record, .. } = open(dir.path(), PLAIN).map(drop).unwrap_err()
+    else {
+        panic!("not damaged");
+    };
+    assert_eq!((path, offset, record), (first_segment(dir.path()), ends[1], 2));
+}
+
+#[test]
+fn a_frame_that_was_lost_or_moved_is_damage() {
+    let (bytes, _, ends) = small_log(PLAIN);
+    let [boot, first, second, third] =
+        <[u64; 4]>::try_from(ends).unwrap().map(|end| usize::try_from(end).unwrap());
+    let refused = |bytes: &[u8]| {
+        let dir = directory_with(bytes);
+        damage(&open(dir.path(), PLAIN).map(drop).unwrap_err())
+    };
+    let lost = [&bytes[..first], &vec![0; second - first], &bytes[second..]].concat();
+    assert_eq!(refused(&lost), Damage::BeforeWholeRecords);
+    let twice = [&bytes[..third], &bytes[boot..first]].concat();
+    assert_eq!(refused(&twice), Damage::MayBeAcknowledged);
+    let cut_out = [&bytes[..first], &bytes[second..]].concat();
+    assert_ne!(refused(&cut_out), Damage::Undecodable);
+}
+
+#[test]
+fn a_stale_frame_of_the_same_place_is_damage() {
+    // The same log twice, apart from one value: each frame stands where the other's stood.
+    let [(old, ends), (new, _)] = [b'x', b'y'].map(|byte| {
+        let dir = tempfile::tempdir().unwrap();
+        let learnt = |slot, byte| {
+            let value = Payload::from(vec![byte; 100]);
+            let command = Command::Update(Update { session: SessionId(Slot(1)), sequence: slot, value });
+            (0, Record::Learnt { slot: Slot(slot), command })
+        };
+        let ends = write(dir.path(), PLAIN, &[learnt(1, byte), learnt(2, b'z')]);
+        (fs::read(first_segment(dir.path())).unwrap(), ends)
+    });
+    let second = usize::try_from(ends[1]).unwrap();
+    let dir = directory_with(&[&new[..second], &old[second..]].concat());
+    assert_eq!(damage(&open(dir.path(), PLAIN).map(drop).unwrap_err()), Damage::Chain);
+}
+
+#[test]
+fn segments_roll_over_and_any_that_lacks_its_end_is_damage() {
+    let small = LogOptions { segment_bytes: 1_000, zero_fill_bytes: 256 };
+    let dir = tempfile::tempdir().unwrap();
+    let mut records: Records = (1..20).map(|number| vote(number, 150)).collect();
+    records.push(vote(20, 5_000)); // longer than a segment
+    records.push(vote(21, 1));
+    write(dir.path(), small, &records);
+    let segments = segment::segments_in(dir.path()).unwrap();
+    assert!(segments.len() > 5, "{segments:?}");
+    let (log, recovery) = open(dir.path(), small).unwrap();
+    assert_eq!((recovery.records, recovery.boots), (records, 2));
+    drop(log);
+
+    let path = segment::path_of(dir.path(), 2);
+    let bytes = fs::read(&path).unwrap();
+    for cut in [0, 30, SEGMENT_HEADER_BYTES, 300, bytes.len() - 400] {
+        fs::write(&path, &bytes[..cut]).unwrap();
+        let error = open(dir.path(), small).map(drop).unwrap_err();
+        assert_eq!(error.exit_code(), 20, "cut at {cut}: {error}");
+    }
+    fs::remove_file(&path).unwrap();
+    assert_eq!(damage(&open(dir.path(), small).map(drop).unwrap_err()), Damage::SegmentMissing);
+}
+
+#[test]
+fn a_segment_whose_creation_was_cut_short_is_begun_again() {
+    let (bytes, records, _) = small_log(PLAIN);
+    for remains in [&[][..], &[0; 64], &bytes[..30]] {
+        let dir = directory_with(&bytes);
+        fs::write(segment::path_of(dir.path(), 2), remains).unwrap();
+        for boots in [2, 3] {
+            let (log, recovery) = open(dir.path(), PLAIN).unwrap();
+            assert_eq!((recovery.records.as_slice(), recovery.boots), (records.as_slice(), boots));
+            assert_eq!((log.segment.number, recovery.torn.is_some()), (2, boots == 2));
+        }
+    }
+}
+
+#[test]
+fn another_clusters_or_servers_log_is_refused() {
+    let (bytes, ..) = small_log(PLAIN);
+    let dir = directory_with(&bytes);
+    for other in [Identity { server: 1, ..IDENTITY }, Identity { cluster: 5, ..IDENTITY }] {
+        let error = Log::open(dir.path(), other).map(drop).unwrap_err();
+        assert_eq!(error.exit_code(), 21);
+        assert!(error.to_string().contains(&IDENTITY.to_string()), "{error}");
+        assert!(error.to_string().contains(&other.to_string()), "{error}");
+    }
+}
+
+#[test]
+fn a_segment_of_another_server_among_ones_own_is_refused() {
+    let (mut bytes, ..) = small_log(PLAIN);
+    let identity = Identity { server: 0, ..IDENTITY };
+    let header = SegmentHeader { identity, segment: 1, start: super::Position::default() };
+    bytes[..SEGMENT_HEADER_BYTES].copy_from_slice(&header.encode());
+    let dir = directory_with(&bytes);
+    // A header that was swapped alone does not help either.
+    assert_eq!(damage(&Log::open(dir.path(), identity).map(drop).unwrap_err()), Damage::MayBeAcknowledged);
+}
+
+#[test]
+fn a_later_format_is_refused_with_both_versions() {
+    let (mut bytes, ..) = small_log(PLAIN);
+    bytes[8] = 9;
+    let dir = directory_with(&bytes);
+    let error = open(dir.path(), PLAIN).map(drop).unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    assert!(
+        error.to_string().contains("format version 9") && error.to_string().contains("up to 1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_second_opener_is_told_who_holds_the_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path(), PLAIN).unwrap();
+    let error = open(dir.path(), PLAIN).map(drop).unwrap_err();
+    assert!(error.to_string().contains(&format!("process {} ", std::process::id())), "{error}");
+    drop(first);
+    open(dir.path(), PLAIN).unwrap();
+}
+
+#[test]
+fn after_a_failed_write_every_sync_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), PLAIN).unwrap();
+    let (group, record) = vote(1, 10);
+    log.append(group, &record);
+    log.segment.break_file();
+    let error = log.sync().unwrap_err();
+    assert!(matches!(error, LogError::Disk { operation: "write", .. }), "{error}");
+    for _ in 0..2 {
+        let error = log.sync().unwrap_err();
+        assert_eq!(error.exit_code(), 23);
+        assert!(matches!(error, LogError::Poisoned { .. }), "{error}");
+        log.append(group, &record);
+    }
+}
