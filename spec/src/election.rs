@@ -75,7 +75,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
 
     /// Waits longer after each election that fails, so that candidates do not chase each other (4.2.1).
     fn arm_backoff(&mut self, effects: &mut Effects<V>) {
-        let factor = 1_i64 << self.backoff;
+        let factor = 2_i64.saturating_pow(u32::from(self.backoff));
         self.backoff = (self.backoff + 1).min(self.config.backoff_doublings_max);
         let Span(timeout) = self.config.election_timeout;
         effects.arm(Timer::Election, Span(timeout).times(factor), self.config.election_spread.times(factor));
