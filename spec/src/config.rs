@@ -164,3 +164,59 @@ impl fmt::Display for ConfigError {
 }
 
 impl core::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn valid() -> Config {
+        Config::new(ServerId(0), 5, Span(1_000))
+    }
+
+    #[test]
+    fn each_unsafe_setting_is_refused_by_name() {
+        type Change = fn(&mut Config);
+        let table: [(Change, ConfigError); 14] = [
+            (|it| it.servers = 0, ConfigError::Servers),
+            (|it| it.servers = SERVERS_MAX + 1, ConfigError::Servers),
+            (|it| it.me = ServerId(5), ConfigError::NotAMember),
+            (|it| it.phase1_quorum = 2, ConfigError::Quorums),
+            (|it| (it.phase1_quorum, it.phase2_quorum) = (0, 5), ConfigError::Quorums),
+            (|it| it.phase2_quorum = 6, ConfigError::Quorums),
+            (|it| it.grant_term = Span(1_009), ConfigError::Terms),
+            (|it| it.lease_term = Span(-1), ConfigError::Terms),
+            (|it| it.renew_interval = it.lease_term, ConfigError::RenewInterval),
+            (|it| it.window = 0, ConfigError::Limits),
+            (|it| it.catch_up_max = 0, ConfigError::Limits),
+            (|it| it.waiting_max = 0, ConfigError::Limits),
+            (|it| it.sessions_max = 0, ConfigError::Limits),
+            (|it| it.slots_ahead_max = it.window as u64 - 1, ConfigError::Limits),
+        ];
+        for (at, (change, error)) in table.into_iter().enumerate() {
+            let mut config = valid();
+            change(&mut config);
+            assert_eq!(config.validate(), Err(error), "row {at}");
+        }
+    }
+
+    #[test]
+    fn what_is_just_safe_is_accepted() {
+        let table: [fn(&mut Config); 4] = [
+            |_| {},
+            |it| (it.phase1_quorum, it.phase2_quorum) = (4, 2),
+            |it| it.grant_term = Span(1_010), // L·(1+ε) exactly, at 10,000 ppm
+            |it| (it.lease_term, it.grant_term) = (Span::ZERO, Span::ZERO),
+        ];
+        for (at, change) in table.into_iter().enumerate() {
+            let mut config = valid();
+            change(&mut config);
+            assert_eq!(config.validate(), Ok(()), "row {at}");
+        }
+    }
+
+    #[test]
+    fn the_longest_terms_do_not_overflow_the_check_of_the_grant() {
+        let config = Config { grant_term: Span(i64::MAX), ..valid() };
+        assert!(!config.grant_fits(Span(i64::MAX)));
+    }
+}

@@ -150,3 +150,73 @@ impl<V: fmt::Debug> fmt::Debug for History<V> {
         f.debug_map().entries(self.above(Slot::NONE)).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::ServerId;
+
+    const OLD: View = View::new(1, ServerId(0));
+    const NEW: View = View::new(2, ServerId(1));
+
+    fn open(nonce: u64) -> Command<u8> {
+        Command::Open { nonce }
+    }
+
+    #[test]
+    fn a_committed_slot_keeps_its_value_when_a_vote_comes_late() {
+        let mut history = History::default();
+        history.learn(Slot(1), open(1));
+        history.vote(NEW, Slot(1), open(2));
+        assert_eq!(history.committed_command(Slot(1)), Some(&open(1)));
+    }
+
+    #[test]
+    fn a_vote_of_a_higher_view_replaces_the_value() {
+        let mut history = History::default();
+        history.vote(OLD, Slot(1), open(1));
+        history.vote(NEW, Slot(1), open(2));
+        let expected = Entry { view: NEW, command: open(2), committed: false };
+        assert_eq!(history.entry(Slot(1)), Some(&expected));
+    }
+
+    #[test]
+    fn what_is_learnt_above_a_gap_counts_as_committed_when_the_gap_closes() {
+        let mut history = History::default();
+        history.learn(Slot(3), open(3));
+        history.learn(Slot(1), open(1));
+        assert_eq!(history.committed(), Slot(1));
+        history.learn(Slot(2), open(2));
+        assert_eq!(history.committed(), Slot(3));
+    }
+
+    #[test]
+    fn a_mark_stops_at_a_gap() {
+        let mut history = History::default();
+        history.vote(OLD, Slot(1), open(1));
+        history.vote(OLD, Slot(3), open(3));
+        history.commit_up_to(Slot(3));
+        assert_eq!((history.committed(), history.last()), (Slot(1), Slot(3)));
+        assert_eq!(history.committed_command(Slot(3)), None);
+    }
+
+    #[test]
+    fn a_mark_below_what_is_committed_changes_nothing() {
+        let mut history = History::default();
+        history.learn(Slot(1), open(1));
+        history.vote(OLD, Slot(2), open(2));
+        let before = history.clone();
+        history.commit_up_to(Slot(1));
+        history.commit_up_to(Slot::NONE);
+        assert_eq!(history, before);
+    }
+
+    #[test]
+    fn above_skips_gaps_and_starts_after_the_given_slot() {
+        let mut history = History::default();
+        [1, 2, 4].into_iter().for_each(|slot| history.vote(OLD, Slot(slot), open(slot)));
+        let slots: Vec<_> = history.above(Slot(1)).map(|(slot, _)| slot.0).collect();
+        assert_eq!(slots, [2, 4]);
+        assert_eq!(history.above(Slot(u64::MAX - 1)).count(), 0);
+    }
+}

@@ -44,3 +44,30 @@ impl Sessions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: SessionId = SessionId(Slot(1));
+    const SECOND: SessionId = SessionId(Slot(2));
+
+    #[test]
+    fn the_session_that_was_idle_longest_makes_room() {
+        let mut sessions = Sessions::default();
+        assert_eq!(sessions.open(FIRST.0, 2), None);
+        assert_eq!(sessions.open(SECOND.0, 2), None);
+        sessions.applied(FIRST, 1, Slot(3));
+        assert_eq!(sessions.open(Slot(4), 2), Some(SECOND));
+        assert_eq!((sessions.last(FIRST), sessions.last(SECOND)), (Some(1), None));
+    }
+
+    #[test]
+    fn an_evicted_session_does_not_come_back_with_a_late_update() {
+        let mut sessions = Sessions::default();
+        sessions.open(FIRST.0, 1);
+        assert_eq!(sessions.open(SECOND.0, 1), Some(FIRST));
+        sessions.applied(FIRST, 5, Slot(3));
+        assert_eq!(sessions.last(FIRST), None);
+    }
+}
