@@ -1,2 +1,54 @@
 //! The `cluster` command.
-fn main() {}
+
+mod cmd;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use cluster::exit::{Exit, Failure};
+
+const EXAMPLES: &str = "\
+Examples:
+  cluster demo                            three servers on this machine, and a fail-over
+  cluster node --config 0.toml            one server of a cluster
+  cluster kv --config 0.toml put k v      a client of it
+  cluster status --config 0.toml          how its servers are
+
+Exit codes: 0 done · 1 runtime error · 2 usage · 20 damaged data · 21 wrong cluster or server ·
+22 recover needed · 23 disk error · 24 outcome unknown · 130 Ctrl-C";
+
+/// Paxos with leader leases: a replicated key-value store over UDP
+#[derive(Parser, Debug)]
+#[command(name = "cluster", version, after_help = EXAMPLES, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Start three servers here, kill the leader, and read everything back
+    Demo(cmd::demo::Arguments),
+    /// Run one server in the foreground
+    Node(cmd::node::Arguments),
+    /// Get, put, delete, compare-and-swap
+    Kv(cmd::kv::Arguments),
+    /// Show how every server is
+    Status(cmd::status::Arguments),
+}
+
+fn main() -> ExitCode {
+    let ended = match Cli::parse().command {
+        Command::Demo(arguments) => cmd::demo::run(&arguments),
+        Command::Node(arguments) => cmd::node::run(&arguments),
+        Command::Kv(arguments) => cmd::kv::run(arguments),
+        Command::Status(arguments) => cmd::status::run(arguments),
+    };
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(Failure { exit, message }) => {
+            eprintln!("{}: {message}", if exit == Exit::Interrupted { "interrupted" } else { "error" });
+            exit.into()
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The `cluster` command: what its subcommands share.
+
+pub(crate) mod demo;
+pub(crate) mod kv;
+pub(crate) mod node;
+pub(crate) mod status;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver};
+
+use clap::Args;
+use cluster::client::Destination;
+use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES, NodeConfig};
+use cluster::exit::{Exit, Failure};
+use cluster::node::GROUP;
+
+/// The version of every `--json` output.
+pub(crate) const JSON_SCHEMA: u32 = 1;
+
+/// How clients find the servers.
+#[derive(Args, Debug)]
+pub(crate) struct Servers {
+    /// The servers' addresses, with commas between them
+    #[arg(long, value_delimiter = ',', env = "CLUSTER_SERVERS", value_name = "ADDRESS,…")]
+    servers: Vec<SocketAddr>,
+    /// Take the addresses and the cluster's id from a node's configuration file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["servers", "cluster"])]
+    config: Option<PathBuf>,
+    /// The cluster's id
+    #[arg(long, default_value_t = DEFAULT_CLUSTER, value_name = "ID")]
+    cluster: u64,
+}
+
+impl Servers {
+    pub(crate) fn destination(self) -> Result<Destination, Failure> {
+        if let Some(path) = self.config {
+            let config = NodeConfig::load(&path).map_err(|error| Failure::new(Exit::Usage, error))?;
+            return Ok(Destination {
+                cluster: config.cluster,
+                group: GROUP,
+                servers: config.servers,
+                datagram_bytes: config.datagram_bytes,
+            });
+        }
+        if self.servers.is_empty() {
+            let message = "no servers given: use --servers ADDRESS,…, --config FILE or CLUSTER_SERVERS";
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        Ok(Destination {
+            cluster: self.cluster,
+            group: GROUP,
+            servers: self.servers,
+            datagram_bytes: DEFAULT_DATAGRAM_BYTES,
+        })
+    }
+}
+
+/// Lets Ctrl-C, SIGTERM and SIGHUP arrive as a message, so that whoever waits can clean up.
+pub(crate) fn on_interrupt() -> Result<Receiver<()>, Failure> {
+    let (interrupted, receiver) = mpsc::channel();
+    ctrlc::set_handler(move || {
+        // If nobody listens any more, the program is ending anyway.
+        let _ = interrupted.send(());
+    })
+    .map_err(|error| Failure::new(Exit::Runtime, format!("cannot handle Ctrl-C: {error}")))?;
+    Ok(receiver)
+}

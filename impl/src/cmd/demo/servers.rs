@@ -1,0 +1,113 @@
+//! Three server processes, none of which outlives the demo.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use cluster::exit::{Exit, Failure};
+use tempfile::TempDir;
+
+const SERVERS: u8 = 3;
+
+/// The processes. Dropping them kills them; if the demo itself is killed, they see their standard input
+/// close and end.
+pub(super) struct Servers {
+    addresses: Vec<SocketAddr>,
+    children: Vec<Option<Child>>,
+    directory: TempDir,
+}
+
+impl Servers {
+    pub(super) fn start() -> Result<Self, Failure> {
+        let directory = tempfile::Builder::new()
+            .prefix("cluster-demo-")
+            .tempdir()
+            .map_err(|error| failure("a temporary directory", &error))?;
+        let addresses = free_addresses().map_err(|error| failure("three UDP ports on 127.0.0.1", &error))?;
+        let children = (0..SERVERS).map(|_| None).collect();
+        let mut servers = Self { addresses, children, directory };
+        for server in 0..SERVERS {
+            let path = servers.config_path(server);
+            fs::write(&path, servers.config(server))
+                .map_err(|error| failure(&path.display().to_string(), &error))?;
+            servers.launch(server)?;
+        }
+        Ok(servers)
+    }
+
+    pub(super) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn config_path(&self, server: u8) -> PathBuf {
+        self.directory.path().join(format!("{server}.toml"))
+    }
+
+    fn config(&self, server: u8) -> String {
+        let addresses: Vec<_> = self.addresses.iter().map(|address| format!("\"{address}\"")).collect();
+        format!("server = {server}\ndata = \"{server}\"\nservers = [{}]\n", addresses.join(", "))
+    }
+
+    /// Starts a server that is not running.
+    pub(super) fn launch(&mut self, server: u8) -> Result<(), Failure> {
+        let program = std::env::current_exe().map_err(|error| failure("this program's own path", &error))?;
+        let child = Command::new(program)
+            .args(["node", "--until-stdin-closes", "--config"])
+            .arg(self.config_path(server))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| failure(&format!("the process of server {server}"), &error))?;
+        self.children[usize::from(server)] = Some(child);
+        Ok(())
+    }
+
+    /// Kills a server as a power failure would (SIGKILL).
+    pub(super) fn kill(&mut self, server: u8) -> Result<(), Failure> {
+        let Some(mut child) = self.children[usize::from(server)].take() else { return Ok(()) };
+        child
+            .kill()
+            .and_then(|()| child.wait())
+            .map(drop)
+            .map_err(|error| failure(&format!("the process of server {server}"), &error))
+    }
+
+    /// Whether no server has ended of itself with an error.
+    pub(super) fn check(&mut self) -> Result<(), Failure> {
+        for (server, child) in self.children.iter_mut().enumerate() {
+            // One that was interrupted together with the demo has ended well.
+            let ended = child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            if let Some(status) = ended.filter(|status| !status.success()) {
+                return Err(Failure::new(Exit::Runtime, format!("server {server} has ended: {status}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for mut child in self.children.drain(..).flatten() {
+            // One that has ended already cannot be killed, and need not be.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Ports that were free a moment ago.
+fn free_addresses() -> io::Result<Vec<SocketAddr>> {
+    let sockets: Vec<_> =
+        (0..SERVERS).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
+    sockets.iter().map(UdpSocket::local_addr).collect()
+}
+
+fn failure(what: &str, error: &io::Error) -> Failure {
+    Failure::new(Exit::Runtime, format!("cannot have {what}: {error}"))
+}

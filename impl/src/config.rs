@@ -1,0 +1,213 @@
+//! A node's configuration file.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use spec::{Config, ConfigError, ServerId, Span};
+use thiserror::Error;
+
+use crate::clock::millis;
+
+/// The cluster's id where none is given. Give clusters that could reach each other different ones.
+pub const DEFAULT_CLUSTER: u64 = 1;
+/// The most bytes of a datagram where nothing else is given: fits the MTU of any network in use.
+pub const DEFAULT_DATAGRAM_BYTES: usize = 1400;
+/// The term on which time-outs rest where leases are off.
+const TERM_WITHOUT_LEASE_MS: u32 = 600;
+const PARTS_PER_MILLION: i64 = 1_000_000;
+
+/// What a node is told, as TOML. All servers of a cluster share everything but `server` and `data`.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// The cluster's id.
+    #[serde(default = "default_cluster")]
+    pub cluster: u64,
+    /// This server's id: its index in `servers`, from 0.
+    pub server: u8,
+    /// Where this server keeps its log.
+    pub data: PathBuf,
+    /// The addresses of all servers, by id.
+    pub servers: Vec<SocketAddr>,
+    /// The address to bind, if it is not this server's in `servers`.
+    pub listen: Option<SocketAddr>,
+    /// The leader's lease, in milliseconds; 0 switches leases off, and every read asks a quorum. Fail-over takes
+    /// one to two terms.
+    #[serde(default = "default_lease_ms")]
+    pub lease_ms: u32,
+    /// How much faster one server's clock may run than another's, in millionths.
+    #[serde(default = "default_drift_ppm")]
+    pub drift_ppm: u32,
+    /// How many updates a leader may have under way at once.
+    #[serde(default = "default_window")]
+    pub window: usize,
+    /// How many bytes of updates a leader may have under way at once.
+    #[serde(default = "default_window_bytes")]
+    pub window_bytes: usize,
+    /// How many requests may wait at one server before it answers that it is busy.
+    #[serde(default = "default_waiting")]
+    pub waiting: usize,
+    /// How many client sessions are kept. The same at every server, or they diverge.
+    #[serde(default = "default_sessions")]
+    pub sessions: usize,
+    /// The most bytes of a datagram.
+    #[serde(default = "default_datagram_bytes")]
+    pub datagram_bytes: usize,
+}
+
+fn default_cluster() -> u64 {
+    DEFAULT_CLUSTER
+}
+fn default_lease_ms() -> u32 {
+    600
+}
+fn default_drift_ppm() -> u32 {
+    10_000
+}
+fn default_window() -> usize {
+    256
+}
+fn default_window_bytes() -> usize {
+    256 * 1024
+}
+fn default_waiting() -> usize {
+    16 * 1024
+}
+fn default_sessions() -> usize {
+    16 * 1024
+}
+fn default_datagram_bytes() -> usize {
+    DEFAULT_DATAGRAM_BYTES
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("configuration {}: {source}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is no configuration. The message names line and column.
+    #[error("configuration {}: {source}", .path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+}
+
+impl NodeConfig {
+    /// A configuration with the defaults for everything that has one.
+    #[must_use]
+    pub fn new(server: u8, data: PathBuf, servers: Vec<SocketAddr>) -> Self {
+        Self {
+            cluster: default_cluster(),
+            server,
+            data,
+            servers,
+            listen: None,
+            lease_ms: default_lease_ms(),
+            drift_ppm: default_drift_ppm(),
+            window: default_window(),
+            window_bytes: default_window_bytes(),
+            waiting: default_waiting(),
+            sessions: default_sessions(),
+            datagram_bytes: default_datagram_bytes(),
+        }
+    }
+
+    /// Reads a file. A relative `data` counts from the file's directory.
+    ///
+    /// # Errors
+    /// Names the file, and the line where it is wrong.
+    pub fn load(path: &Path) -> Result<Self, LoadError> {
+        let text =
+            fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|source| LoadError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        if let Some(directory) = path.parent() {
+            config.data = directory.join(&config.data);
+        }
+        Ok(config)
+    }
+
+    /// The address to bind; none if this server is not among `servers`.
+    #[must_use]
+    pub fn bind_address(&self) -> Option<SocketAddr> {
+        self.listen.or_else(|| self.servers.get(usize::from(self.server)).copied())
+    }
+
+    /// What the handlers are told.
+    ///
+    /// # Errors
+    /// Names the first requirement that does not hold.
+    pub fn protocol(&self) -> Result<Config, ConfigError> {
+        let servers = u8::try_from(self.servers.len()).map_err(|_| ConfigError::Servers)?;
+        if servers == 0 {
+            return Err(ConfigError::Servers);
+        }
+        let base_ms = if self.lease_ms == 0 { TERM_WITHOUT_LEASE_MS } else { self.lease_ms };
+        let mut config = Config::new(ServerId(self.server), servers, millis(i64::from(base_ms)));
+        let Span(term) = config.lease_term;
+        // Twice the bound: the grantor's term must cover the holder's, and rounding.
+        let drift = term.saturating_mul(i64::from(self.drift_ppm)) / PARTS_PER_MILLION;
+        config.grant_term = config.grant_term.max(Span(term.saturating_add(drift.saturating_mul(2))));
+        if self.lease_ms == 0 {
+            (config.lease_term, config.grant_term) = (Span::ZERO, Span::ZERO);
+        }
+        config.drift_ppm = self.drift_ppm;
+        config.window = self.window;
+        config.window_bytes = self.window_bytes;
+        config.slots_ahead_max = config.slots_ahead_max.max(self.window as u64);
+        config.waiting_max = self.waiting;
+        config.sessions_max = self.sessions;
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = "server = 1\ndata = \"d\"\nservers = [\"127.0.0.1:1\", \"127.0.0.1:2\"]\n";
+
+    #[test]
+    fn what_is_not_given_has_the_documented_default() {
+        let config: NodeConfig = toml::from_str(MINIMAL).unwrap();
+        assert_eq!(config, NodeConfig::new(1, "d".into(), config.servers.clone()));
+        assert!(config.protocol().is_ok());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let error = toml::from_str::<NodeConfig>(&format!("{MINIMAL}lease = 5\n")).unwrap_err().to_string();
+        assert!(error.contains("line 4") && error.contains("`lease`"), "{error}");
+    }
+
+    #[test]
+    fn any_drift_is_covered_by_the_grant_and_no_lease_is_a_term_of_zero() {
+        for (lease_ms, drift_ppm) in [(600, 0), (600, 900_000), (0, 10_000), (1, 1)] {
+            let mut config: NodeConfig = toml::from_str(MINIMAL).unwrap();
+            (config.lease_ms, config.drift_ppm) = (lease_ms, drift_ppm);
+            let protocol = config.protocol().unwrap();
+            assert_eq!(protocol.lease_term == Span::ZERO, lease_ms == 0);
+            assert!(protocol.election_timeout > Span::ZERO);
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_not_in_the_list_is_refused() {
+        let mut config: NodeConfig = toml::from_str(MINIMAL).unwrap();
+        config.server = 2;
+        assert_eq!(config.bind_address(), None);
+        assert_eq!(config.protocol(), Err(ConfigError::NotAMember));
+    }
+}

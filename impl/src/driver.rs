@@ -1,0 +1,415 @@
+//! One server's loop, without threads: what arrives goes into the handlers, and what they ask for is carried
+//! out. Generic over clock, disk and network, so that a whole cluster of drivers also runs in a simulation.
+//!
+//! One [`Driver::step`] takes everything that has arrived, runs the handlers, sends what need not wait, writes all
+//! records at once, sends what waited for them, and only then applies and answers. While the disk works,
+//! the socket's buffer fills: that is the batching. The disk is synced only if something waits for it; a
+//! record that nothing waits for goes with the next that is waited for.
+//!
+//! A node hosts any number of groups over one socket and one log.
+
+mod group;
+mod local;
+pub(crate) mod outbox;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::mpsc::Sender;
+
+use spec::{
+    Command, Config, ConfigError, Durable, Effect, Effects, LocalTime, Message, Paxos, Record, Replica,
+    RequestId, ServerId, Slot, Span, View, When,
+};
+use thiserror::Error;
+
+use crate::clock::Clock;
+use crate::datagram::{self, Origin, Received, Unpacker};
+use crate::disk::{Disk, DiskError};
+use crate::network::Network;
+use crate::payload::Payload;
+use crate::rng::Rng;
+use crate::state_machine::StateMachine;
+use crate::status::{Counters, Status};
+use crate::wire::{Answer, Ask, Request, Response};
+use group::{Asker, Group, Reply};
+use local::Local;
+pub use local::{Learnt, SessionLost};
+use outbox::Outbox;
+
+/// Datagrams that one step takes at most, so that timers and clients are not kept waiting.
+const DATAGRAMS_PER_STEP_MAX: usize = 1024;
+/// The largest datagram that UDP can carry.
+const DATAGRAM_BYTES_MAX: usize = 65_536;
+/// Records that wait for no message are kept in memory at most up to this number.
+const UNSYNCED_RECORDS_MAX: usize = 1024;
+
+/// What a driver is told before it starts.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The cluster's id: datagrams of another are dropped.
+    pub cluster: u64,
+    /// This server.
+    pub server: ServerId,
+    /// How often this server has been started on its disk.
+    pub boots: u64,
+    /// The servers' addresses, by id.
+    pub addresses: Vec<SocketAddr>,
+    /// The most bytes of a datagram.
+    pub datagram_bytes: usize,
+}
+
+/// Why a driver can go on no more.
+#[derive(Debug, Error)]
+pub enum Stopped {
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The socket failed.
+    #[error("the socket can receive no more: {0}")]
+    Network(#[from] io::Error),
+}
+
+/// What takes datagrams apart.
+#[derive(Debug)]
+struct Inbox {
+    unpacker: Unpacker,
+    buffer: Vec<u8>,
+}
+
+/// A server of one or more groups.
+#[derive(Debug)]
+pub struct Driver<C, D, N, S> {
+    identity: Identity,
+    clock: C,
+    disk: D,
+    network: N,
+    rng: Rng,
+    groups: BTreeMap<u16, Group<S>>,
+    /// Taken out while a step receives, because it lends out what the handlers work on.
+    inbox: Option<Inbox>,
+    outbox: Outbox,
+    /// The highest incarnation heard of each server: what an older one still says is void.
+    incarnations: Vec<u64>,
+    effects: Effects<Payload>,
+    to_self: VecDeque<(u16, Message<Payload>)>,
+    /// Messages that wait for the disk.
+    held: Vec<(u16, ServerId, Message<Payload>)>,
+    /// Records that were appended since the last sync.
+    unsynced: usize,
+    replies: Vec<Reply>,
+    counters: Counters,
+}
+
+impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
+    /// A driver without groups.
+    pub fn new(identity: Identity, clock: C, disk: D, network: N, rng: Rng) -> Self {
+        let origin = Origin {
+            cluster: identity.cluster,
+            sender: datagram::Sender::Server(identity.server.0),
+            incarnation: identity.boots,
+        };
+        Self {
+            inbox: Some(Inbox {
+                unpacker: Unpacker::new(identity.cluster),
+                buffer: vec![0; DATAGRAM_BYTES_MAX],
+            }),
+            outbox: Outbox::new(origin, identity.datagram_bytes),
+            incarnations: vec![0; identity.addresses.len()],
+            identity,
+            clock,
+            disk,
+            network,
+            rng,
+            groups: BTreeMap::new(),
+            effects: Effects::new(),
+            to_self: VecDeque::new(),
+            held: Vec::new(),
+            unsynced: 0,
+            replies: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Adds a group with its durable records, oldest first, and an empty state machine, to which what is
+    /// committed is applied.
+    ///
+    /// # Errors
+    /// If the group's configuration is not a safe one.
+    pub fn add_group(
+        &mut self,
+        id: u16,
+        config: Config,
+        records: impl IntoIterator<Item = Record<Payload>>,
+        machine: S,
+    ) -> Result<(), ConfigError> {
+        let now = self.clock.now();
+        let durable: Durable<Payload> = records.into_iter().collect();
+        let local = Local::new(Rng::seeded(self.rng.next_u64()), config.retry_interval);
+        let replica = Replica::recover(config, Paxos, durable, now, &mut self.effects)?;
+        let addresses = self.identity.addresses.clone();
+        self.groups.insert(id, Group::new(id, addresses, replica, machine, local));
+        self.carry_out(id, now);
+        self.settle();
+        Ok(())
+    }
+
+    /// Waits for something to do, and does all of it.
+    ///
+    /// # Errors
+    /// If the disk or the socket failed: nothing that waited was sent, and the driver must not be used again.
+    pub fn step(&mut self) -> Result<(), Stopped> {
+        let wait = self.next_wait();
+        self.network.wait(wait)?;
+        self.receive_all()?;
+        self.run_timers();
+        self.deliver_to_self();
+        self.flush();
+        if !self.held.is_empty() || self.unsynced > UNSYNCED_RECORDS_MAX {
+            self.sync()?;
+            self.release_held();
+            self.deliver_to_self();
+            self.flush();
+        }
+        self.settle();
+        self.flush();
+        Ok(())
+    }
+
+    /// When there is something to do even if nothing arrives; none if there never is.
+    pub fn next_deadline(&self) -> Option<LocalTime> {
+        if !self.held.is_empty() || !self.to_self.is_empty() {
+            return Some(LocalTime(i64::MIN));
+        }
+        self.groups.values().flat_map(|group| [group.timers.next(), group.local.next()]).flatten().min()
+    }
+
+    fn next_wait(&self) -> Option<Span> {
+        self.next_deadline().map(|at| (at - self.clock.now()).max(Span::ZERO))
+    }
+
+    fn receive_all(&mut self) -> Result<(), Stopped> {
+        let mut inbox = self.inbox.take().expect("a driver that failed is not used again");
+        for _ in 0..DATAGRAMS_PER_STEP_MAX {
+            let Some((length, from)) = self.network.receive(&mut inbox.buffer)? else { break };
+            self.counters.datagrams_in += 1;
+            match inbox.unpacker.receive(&inbox.buffer[..length]) {
+                Ok(received) => self.on_datagram(&received, from),
+                Err(_) => self.counters.datagrams_dropped += 1,
+            }
+        }
+        self.inbox = Some(inbox);
+        Ok(())
+    }
+
+    fn on_datagram(&mut self, received: &Received<'_>, from: SocketAddr) {
+        match received.sender {
+            datagram::Sender::Server(id) if self.is_server(id, from, received.incarnation) => {
+                for (group, body) in received.frames() {
+                    self.on_message(group, ServerId(id), body);
+                }
+            }
+            datagram::Sender::Server(_) => self.counters.datagrams_dropped += 1,
+            datagram::Sender::Client(_) => {
+                for (group, body) in received.frames() {
+                    self.on_request(group, from, body);
+                }
+            }
+        }
+    }
+
+    /// Whether a datagram is really from server `id` as it lives now.
+    fn is_server(&mut self, id: u8, from: SocketAddr, incarnation: u64) -> bool {
+        let index = usize::from(id);
+        if id == self.identity.server.0 || self.identity.addresses.get(index) != Some(&from) {
+            return false;
+        }
+        let known = &mut self.incarnations[index];
+        *known = (*known).max(incarnation);
+        *known == incarnation
+    }
+
+    fn on_message(&mut self, group: u16, from: ServerId, body: &[u8]) {
+        match datagram::decode(body) {
+            Ok(message) => self.input(group, |replica, now, effects| {
+                replica.receive(from, message, now, effects);
+            }),
+            Err(_) => self.counters.frames_dropped += 1,
+        }
+    }
+
+    fn on_request(&mut self, id: u16, address: SocketAddr, body: &[u8]) {
+        let Some((group, request)) = self.groups.get_mut(&id).zip(datagram::decode::<Request>(body).ok())
+        else {
+            self.counters.frames_dropped += 1;
+            return;
+        };
+        let Request { number, ask } = request;
+        let asker = Asker::Client { address, number };
+        let reply = |answer| (address, id, Response { number, answer });
+        match ask {
+            Ask::Open { nonce } => {
+                group.await_request(RequestId::Open { nonce }, asker);
+                self.submit(id, Command::Open { nonce });
+            }
+            Ask::Update(update) => {
+                let (session, sequence) = (update.session, update.sequence);
+                group.await_request(RequestId::Update { session, sequence }, asker);
+                self.submit(id, Command::Update(update));
+            }
+            Ask::Read(query) => self.read(id, asker, query),
+            Ask::Status => self.replies.extend(self.status(id).map(|s| reply(Answer::Status(Box::new(s))))),
+            Ask::Learnt(slot) => self.replies.push(reply(Answer::Learnt(self.learnt(id, slot)))),
+        }
+    }
+
+    fn submit(&mut self, group: u16, command: Command<Payload>) {
+        self.input(group, |replica, _, effects| replica.submit(command, effects));
+    }
+
+    fn read(&mut self, id: u16, asker: Asker, query: Payload) {
+        let Some(read) = self.groups.get_mut(&id).map(|group| group.await_read(asker, query)) else {
+            return;
+        };
+        self.input(id, |replica, now, effects| replica.read(read, now, effects));
+    }
+
+    /// Proposes an update of the program around this node, after those proposed before. `done` is told when
+    /// it is learnt and applied here, which takes until a quorum can be reached. The program must call
+    /// [`Self::step`] afterwards.
+    pub fn propose(&mut self, group: u16, value: Payload, done: Sender<Learnt>) {
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.local.push(value, done);
+        }
+    }
+
+    /// Asks the state machine for the program around this node. `done` is told the answer, or, where this
+    /// server does not lead, the view whose leader may be asked.
+    pub fn query(&mut self, group: u16, query: Payload, done: Sender<Result<Vec<u8>, View>>) {
+        self.read(group, Asker::Program(done), query);
+    }
+
+    /// How this server is in a group.
+    pub fn status(&self, group: u16) -> Option<Status> {
+        let group = self.groups.get(&group)?;
+        Some(Status::of(&group.replica, self.clock.now(), self.identity.boots, self.counters))
+    }
+
+    /// What this server knows to be chosen for a slot.
+    pub fn learnt(&self, group: u16, slot: Slot) -> Option<Command<Payload>> {
+        self.groups.get(&group)?.replica.history().committed_command(slot).cloned()
+    }
+
+    /// A group's replica, to look at.
+    pub fn replica(&self, group: u16) -> Option<&Replica<Payload>> {
+        self.groups.get(&group).map(|group| &group.replica)
+    }
+
+    /// Gives up leading, so that another server can take over at once. For a node that is to stop.
+    pub fn resign(&mut self) {
+        for id in self.group_ids() {
+            self.input(id, |replica, _, effects| replica.resign(effects));
+        }
+        self.flush();
+    }
+
+    fn group_ids(&self) -> Vec<u16> {
+        self.groups.keys().copied().collect()
+    }
+
+    fn run_timers(&mut self) {
+        let now = self.clock.now();
+        for id in self.group_ids() {
+            while let Some(timer) = self.groups.get_mut(&id).and_then(|group| group.timers.take_due(now)) {
+                self.input(id, |replica, now, effects| replica.timeout(timer, now, effects));
+            }
+            if let Some(command) = self.groups.get_mut(&id).and_then(|group| group.local.take(now)) {
+                self.submit(id, command);
+            }
+        }
+    }
+
+    /// Runs one handler, with the time read after its input arrived.
+    fn input(
+        &mut self,
+        id: u16,
+        handler: impl FnOnce(&mut Replica<Payload>, LocalTime, &mut Effects<Payload>),
+    ) {
+        let now = self.clock.now();
+        match self.groups.get_mut(&id) {
+            Some(group) => handler(&mut group.replica, now, &mut self.effects),
+            None => self.counters.frames_dropped += 1,
+        }
+        self.carry_out(id, now);
+    }
+
+    fn carry_out(&mut self, id: u16, now: LocalTime) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        for effect in self.effects.drain() {
+            match effect {
+                Effect::Persist(record) => {
+                    self.disk.append(id, &record);
+                    self.unsynced += 1;
+                    self.counters.records += 1;
+                }
+                Effect::Send { to, message, when: When::Durable } if self.unsynced > 0 => {
+                    self.held.push((id, to, message));
+                }
+                Effect::Send { to, message, .. } if to == self.identity.server => {
+                    self.to_self.push_back((id, message));
+                }
+                Effect::Send { to, message, .. } => {
+                    if let Some(&address) = self.identity.addresses.get(usize::from(to.0)) {
+                        self.outbox.push(address, id, &message, &mut self.network, &mut self.counters);
+                    }
+                }
+                Effect::Arm { timer, after, spread } => {
+                    group.timers.arm(timer, now, after, spread, &mut self.rng);
+                }
+                other => group.defer(other),
+            }
+        }
+    }
+
+    fn deliver_to_self(&mut self) {
+        let me = self.identity.server;
+        while let Some((group, message)) = self.to_self.pop_front() {
+            self.input(group, |replica, now, effects| replica.receive(me, message, now, effects));
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), DiskError> {
+        self.disk.sync()?;
+        self.counters.syncs += 1;
+        self.unsynced = 0;
+        Ok(())
+    }
+
+    /// Sends what waited for the records that are durable now.
+    fn release_held(&mut self) {
+        for (group, to, message) in self.held.drain(..) {
+            if to == self.identity.server {
+                self.to_self.push_back((group, message));
+            } else if let Some(&address) = self.identity.addresses.get(usize::from(to.0)) {
+                self.outbox.push(address, group, &message, &mut self.network, &mut self.counters);
+            }
+        }
+    }
+
+    /// Applies what is committed and answers who waits.
+    fn settle(&mut self) {
+        let now = self.clock.now();
+        for group in self.groups.values_mut() {
+            let (applied, served) = group.settle(now, &mut self.replies);
+            self.counters.applied += applied;
+            self.counters.reads += served;
+        }
+        for (address, group, response) in self.replies.drain(..) {
+            self.outbox.push(address, group, &response, &mut self.network, &mut self.counters);
+        }
+    }
+
+    fn flush(&mut self) {
+        self.outbox.flush(&mut self.network, &mut self.counters);
+    }
+}

@@ -1,0 +1,169 @@
+//! One Paxos group at a node: its replica, its state machine, and who waits for what.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::mpsc::Sender;
+
+use spec::{Effect, LocalTime, Outcome, ReadId, Replica, RequestId, SessionId, Slot, View};
+
+use super::local::Local;
+use crate::payload::Payload;
+use crate::state_machine::StateMachine;
+use crate::timers::Timers;
+use crate::wire::{Answer, Response};
+
+/// Who asked, and so where the answer goes.
+#[derive(Clone, Debug)]
+pub(super) enum Asker {
+    /// A client, at the address that its request came from.
+    Client {
+        /// The address.
+        address: SocketAddr,
+        /// The client's number for the request.
+        number: u64,
+    },
+    /// The program around the node: a read.
+    Program(Sender<Result<Vec<u8>, View>>),
+}
+
+/// An answer to a client of a group, to be sent.
+pub(super) type Reply = (SocketAddr, u16, Response);
+
+#[derive(Debug)]
+pub(super) struct Group<S> {
+    id: u16,
+    /// The servers, for redirections.
+    addresses: Vec<SocketAddr>,
+    pub(super) replica: Replica<Payload>,
+    pub(super) timers: Timers,
+    pub(super) local: Local,
+    machine: S,
+    /// The latest result of each session, and its slot.
+    results: BTreeMap<SessionId, (Slot, Payload)>,
+    requests: BTreeMap<RequestId, Asker>,
+    reads: BTreeMap<ReadId, (Asker, Payload)>,
+    last_read: ReadId,
+    /// Effects that wait until the batch is written: the state machine's and the clients' part.
+    later: Vec<Effect<Payload>>,
+}
+
+impl<S: StateMachine> Group<S> {
+    pub(super) fn new(
+        id: u16,
+        addresses: Vec<SocketAddr>,
+        replica: Replica<Payload>,
+        machine: S,
+        local: Local,
+    ) -> Self {
+        Self {
+            id,
+            addresses,
+            replica,
+            timers: Timers::default(),
+            local,
+            machine,
+            results: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            last_read: 0,
+            later: Vec::new(),
+        }
+    }
+
+    /// Notes who asked for a request; a repeated one is answered where it came from last.
+    pub(super) fn await_request(&mut self, request: RequestId, asker: Asker) {
+        self.requests.insert(request, asker);
+    }
+
+    /// Notes who asked to read what.
+    pub(super) fn await_read(&mut self, asker: Asker, query: Payload) -> ReadId {
+        self.last_read += 1;
+        self.reads.insert(self.last_read, (asker, query));
+        self.last_read
+    }
+
+    /// Keeps an effect for [`Self::settle`].
+    pub(super) fn defer(&mut self, effect: Effect<Payload>) {
+        self.later.push(effect);
+    }
+
+    /// Applies, answers and serves, in the order in which the handlers listed it. Returns how many updates
+    /// were applied and how many reads served.
+    pub(super) fn settle(&mut self, now: LocalTime, replies: &mut Vec<Reply>) -> (u64, u64) {
+        let (mut applied, mut served) = (0, 0);
+        let mut later = std::mem::take(&mut self.later);
+        for effect in later.drain(..) {
+            match effect {
+                Effect::Apply { slot, session, value, .. } => {
+                    let result = self.machine.apply(slot, &value.0);
+                    self.results.insert(session, (slot, result.into()));
+                    applied += 1;
+                }
+                Effect::Evict(session) => {
+                    self.results.remove(&session);
+                }
+                Effect::Answer { request, outcome } => self.answer(request, outcome, now, replies),
+                Effect::Serve(read) => {
+                    self.serve(read, replies);
+                    served += 1;
+                }
+                Effect::Refuse { read, view } => self.refuse(read, view, replies),
+                Effect::Persist(_) | Effect::Send { .. } | Effect::Arm { .. } => {
+                    unreachable!("the driver carries these out itself")
+                }
+            }
+        }
+        self.later = later; // Keeps the allocation.
+        (applied, served)
+    }
+
+    fn answer(&mut self, request: RequestId, outcome: Outcome, now: LocalTime, replies: &mut Vec<Reply>) {
+        let kept = match request {
+            RequestId::Update { session, .. } => self.results.get(&session),
+            RequestId::Open { .. } => None,
+        };
+        if self.local.asked(request) {
+            self.local.on_outcome(outcome, kept, now);
+        }
+        let Some(Asker::Client { address, number }) = self.requests.remove(&request) else { return };
+        let answer = match outcome {
+            Outcome::Opened(session) => Answer::Opened(session),
+            Outcome::Applied => {
+                let (slot, result) = kept.expect("a session that has applied an update has a result");
+                Answer::Applied { slot: *slot, result: result.clone() }
+            }
+            Outcome::NoSession => Answer::NoSession,
+            Outcome::Stale => Answer::Stale,
+            Outcome::Redirect(view) => self.redirect(view),
+            Outcome::Busy => Answer::Busy,
+        };
+        replies.push((address, self.id, Response { number, answer }));
+    }
+
+    fn redirect(&self, view: View) -> Answer {
+        let known = view > View::NONE;
+        let leader = self.addresses.get(usize::from(view.leader.0)).filter(|_| known).copied();
+        Answer::Redirect { view, leader }
+    }
+
+    fn serve(&mut self, read: ReadId, replies: &mut Vec<Reply>) {
+        let Some((asker, query)) = self.reads.remove(&read) else { return };
+        let value = self.machine.query(&query.0);
+        match asker {
+            Asker::Client { address, number } => {
+                replies.push((address, self.id, Response { number, answer: Answer::Value(value.into()) }));
+            }
+            Asker::Program(done) => drop(done.send(Ok(value))),
+        }
+    }
+
+    fn refuse(&mut self, read: ReadId, view: View, replies: &mut Vec<Reply>) {
+        let Some((asker, _)) = self.reads.remove(&read) else { return };
+        match asker {
+            Asker::Client { address, number } => {
+                replies.push((address, self.id, Response { number, answer: self.redirect(view) }));
+            }
+            Asker::Program(done) => drop(done.send(Err(view))),
+        }
+    }
+}

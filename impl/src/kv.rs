@@ -1,0 +1,175 @@
+//! The key-value store: a map from byte strings to byte strings, and its requests and replies in `postcard`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use spec::Slot;
+
+use crate::state_machine::StateMachine;
+
+/// A change of the store.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Change {
+    /// Gives a key a value, whatever it had.
+    Put {
+        /// The key.
+        key: Vec<u8>,
+        /// Its new value.
+        value: Vec<u8>,
+    },
+    /// Removes a key.
+    Delete {
+        /// The key.
+        key: Vec<u8>,
+    },
+    /// Compare-and-swap: gives a key a value if it has the expected one.
+    Swap {
+        /// The key.
+        key: Vec<u8>,
+        /// What it must hold for the change to happen.
+        expected: Vec<u8>,
+        /// Its new value.
+        value: Vec<u8>,
+    },
+}
+
+/// A question to the store.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Question {
+    /// What does the key hold?
+    Get {
+        /// The key.
+        key: Vec<u8>,
+    },
+}
+
+/// What the store says to a change or a question.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// Put: the key was new.
+    Created,
+    /// Put: the key had a value before.
+    Replaced,
+    /// Delete: the key is gone.
+    Deleted,
+    /// Swap: the key had the expected value and has the new one now.
+    Swapped,
+    /// Get: the value. Swap: the value that the key has, which was not the expected one; nothing changed.
+    Found(Vec<u8>),
+    /// Get, delete or swap: there is no such key; nothing changed.
+    NotFound,
+    /// The bytes are no request of this store; nothing changed.
+    Malformed,
+}
+
+impl Change {
+    /// The update to propose.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+}
+
+impl Question {
+    /// The query to ask.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+}
+
+impl Reply {
+    /// Reads what the store said.
+    ///
+    /// # Errors
+    /// If the server runs another state machine, or another version of this one.
+    pub fn decode(bytes: &[u8]) -> Result<Self, postcard::Error> {
+        postcard::from_bytes(bytes)
+    }
+}
+
+fn encode(value: &impl Serialize) -> Vec<u8> {
+    postcard::to_allocvec(value).expect("byte strings always encode")
+}
+
+/// The store at one server.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Store(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Store {
+    fn change(&mut self, change: Change) -> Reply {
+        match change {
+            Change::Put { key, value } => match self.0.insert(key, value) {
+                None => Reply::Created,
+                Some(_) => Reply::Replaced,
+            },
+            Change::Delete { key } => match self.0.remove(&key) {
+                Some(_) => Reply::Deleted,
+                None => Reply::NotFound,
+            },
+            Change::Swap { key, expected, value } => match self.0.get_mut(&key) {
+                Some(found) if *found == expected => {
+                    *found = value;
+                    Reply::Swapped
+                }
+                Some(found) => Reply::Found(found.clone()),
+                None => Reply::NotFound,
+            },
+        }
+    }
+
+    fn answer(&self, question: &Question) -> Reply {
+        let Question::Get { key } = question;
+        self.0.get(key).map_or(Reply::NotFound, |value| Reply::Found(value.clone()))
+    }
+}
+
+impl StateMachine for Store {
+    fn apply(&mut self, _: Slot, update: &[u8]) -> Vec<u8> {
+        encode(&postcard::from_bytes(update).map_or(Reply::Malformed, |change| self.change(change)))
+    }
+
+    fn query(&self, query: &[u8]) -> Vec<u8> {
+        encode(&postcard::from_bytes(query).map_or(Reply::Malformed, |question| self.answer(&question)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn apply(store: &mut Store, change: &Change) -> Reply {
+        Reply::decode(&store.apply(Slot(1), &change.encode())).unwrap()
+    }
+
+    fn get(store: &Store, key: &str) -> Reply {
+        Reply::decode(&store.query(&Question::Get { key: key.into() }.encode())).unwrap()
+    }
+
+    fn swap(expected: &str, value: &str) -> Change {
+        Change::Swap { key: "k".into(), expected: expected.into(), value: value.into() }
+    }
+
+    #[test]
+    fn each_change_says_what_it_found() {
+        let mut store = Store::default();
+        let put = Change::Put { key: "k".into(), value: "1".into() };
+        assert_eq!(get(&store, "k"), Reply::NotFound);
+        assert_eq!(apply(&mut store, &swap("1", "2")), Reply::NotFound);
+        assert_eq!(apply(&mut store, &put), Reply::Created);
+        assert_eq!(apply(&mut store, &put), Reply::Replaced);
+        assert_eq!(apply(&mut store, &swap("0", "2")), Reply::Found("1".into()));
+        assert_eq!(apply(&mut store, &swap("1", "2")), Reply::Swapped);
+        assert_eq!(get(&store, "k"), Reply::Found("2".into()));
+        assert_eq!(apply(&mut store, &Change::Delete { key: "k".into() }), Reply::Deleted);
+        assert_eq!(apply(&mut store, &Change::Delete { key: "k".into() }), Reply::NotFound);
+    }
+
+    #[test]
+    fn bytes_that_are_no_request_change_nothing() {
+        let mut store = Store::default();
+        assert_eq!(Reply::decode(&store.apply(Slot(1), &[0xFF; 9])).unwrap(), Reply::Malformed);
+        assert_eq!(Reply::decode(&store.query(&[])).unwrap(), Reply::Malformed);
+        assert_eq!(store, Store::default());
+    }
+}

@@ -1,0 +1,167 @@
+//! How datagrams travel.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::net::sockopt;
+use spec::Span;
+
+/// How much the kernel is asked to hold in each direction: what arrives while the disk works waits here.
+const SOCKET_BUFFER_BYTES: usize = 8 * 1024 * 1024;
+
+/// A network that may lose, repeat, delay and reorder datagrams.
+pub trait Network {
+    /// Waits until a datagram is there, the node was woken, or `wait` is over (`None`: as long as it takes).
+    ///
+    /// # Errors
+    /// If the node can receive nothing any more.
+    fn wait(&mut self, wait: Option<Span>) -> io::Result<()>;
+
+    /// Takes one datagram that is there, without waiting: its length in `buffer` and where it came from.
+    ///
+    /// # Errors
+    /// If the node can receive nothing any more.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>>;
+
+    /// Sends a datagram. Whether it left: it may be lost here as well as anywhere.
+    fn send(&mut self, to: SocketAddr, datagram: &[u8]) -> bool;
+}
+
+/// A UDP socket, and a way to wake up whoever waits for it.
+#[derive(Debug)]
+pub struct Udp {
+    socket: UdpSocket,
+    wake: Arc<OwnedFd>,
+}
+
+/// Wakes up a node that waits for datagrams.
+#[derive(Clone, Debug)]
+pub struct Waker(Arc<OwnedFd>);
+
+impl Waker {
+    /// Ends the wait that goes on, or the next one.
+    pub fn wake(&self) {
+        // It fails only if the counter is full, and then the node is awake.
+        let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
+    }
+}
+
+impl Udp {
+    /// Binds a socket.
+    ///
+    /// # Errors
+    /// If the address cannot be had.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let socket = UdpSocket::bind(address)?;
+        socket.set_nonblocking(true)?;
+        enlarge_buffers(&socket);
+        let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        Ok(Self { socket, wake: Arc::new(wake) })
+    }
+
+    /// The address that the socket is bound to.
+    ///
+    /// # Errors
+    /// If the operating system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Another thread's way to end a wait.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        Waker(Arc::clone(&self.wake))
+    }
+}
+
+/// Asks for large buffers: past the system's limit if this process may, else up to it.
+fn enlarge_buffers(socket: &UdpSocket) {
+    if sockopt::set_socket_recv_buffer_size_force(socket, SOCKET_BUFFER_BYTES).is_err() {
+        // A smaller buffer loses datagrams under load; they are repeated.
+        let _ = sockopt::set_socket_recv_buffer_size(socket, SOCKET_BUFFER_BYTES);
+    }
+    if sockopt::set_socket_send_buffer_size_force(socket, SOCKET_BUFFER_BYTES).is_err() {
+        let _ = sockopt::set_socket_send_buffer_size(socket, SOCKET_BUFFER_BYTES);
+    }
+}
+
+impl Network for Udp {
+    fn wait(&mut self, wait: Option<Span>) -> io::Result<()> {
+        let timeout = wait.map(timespec);
+        let mut waited = [PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&*self.wake, PollFlags::IN)];
+        match poll(&mut waited, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if waited[1].revents().contains(PollFlags::IN) {
+            // It fails only if there is nothing to reset.
+            let _ = rustix::io::read(&*self.wake, &mut [0; 8]);
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
+        loop {
+            match self.socket.recv_from(buffer) {
+                Ok(received) => return Ok(Some(received)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                // Refused: an earlier datagram met a server that is down. That is no error of this socket.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused
+                    ) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn send(&mut self, to: SocketAddr, datagram: &[u8]) -> bool {
+        loop {
+            match self.socket.send_to(datagram, to) {
+                Ok(_) => return true,
+                // What is reported may be an earlier datagram's refusal; this one has not left.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused
+                    ) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
+/// A time to wait, rounded up so that a timer has run out when the wait is over.
+fn timespec(span: Span) -> Timespec {
+    const NANOS_PER_SECOND: i64 = 1_000_000_000;
+    let nanos = span.0.max(0);
+    Timespec { tv_sec: nanos / NANOS_PER_SECOND, tv_nsec: nanos % NANOS_PER_SECOND }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wake_ends_a_wait_that_has_no_end() {
+        let mut udp = Udp::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        udp.waker().wake();
+        udp.wait(None).unwrap();
+        assert_eq!(udp.receive(&mut [0; 16]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_server_that_is_down_is_no_error() {
+        let mut udp = Udp::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let gone = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        for _ in 0..3 {
+            udp.send(gone, b"hello");
+            udp.wait(Some(Span(1_000_000))).unwrap();
+            assert_eq!(udp.receive(&mut [0; 16]).unwrap(), None);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! A server on a thread of its own, for programs that embed one: start it, propose, read, watch, stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::thread::{self, JoinHandle};
+
+use spec::{Command, ConfigError, ServerId, Slot, View};
+use thiserror::Error;
+
+use crate::clock::BootClock;
+use crate::config::NodeConfig;
+use crate::driver::{Driver, Identity, Learnt, Stopped};
+use crate::exit::Exit;
+use crate::log::{self, Log, LogError, TornTail};
+use crate::network::{Udp, Waker};
+use crate::payload::Payload;
+use crate::rng::Rng;
+use crate::state_machine::StateMachine;
+use crate::status::{Standing, Status};
+
+/// The group that a node runs.
+pub const GROUP: u16 = 0;
+
+type NodeDriver<S> = Driver<BootClock, Log, Udp, S>;
+
+/// Why a node could not start. Nothing was sent.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The configuration is not a safe one.
+    #[error("the configuration cannot be used: {0}")]
+    Config(#[from] ConfigError),
+    /// The log cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The address cannot be had.
+    #[error("cannot bind {address}: {source}. Is this server running already?")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// No thread can be had.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+impl StartError {
+    /// The exit code of a command that ends with this error.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) => Exit::Usage,
+            Self::Log(error) => Exit::of_log(error),
+            Self::Bind { .. } | Self::Thread(_) => Exit::Runtime,
+        }
+    }
+}
+
+/// What a node has to say while it runs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// It is up.
+    Started {
+        /// How often it has been started on its data directory.
+        boots: u64,
+        /// How many records its log held.
+        records: usize,
+    },
+    /// The end of the log was a write that a crash cut short, and was removed.
+    TornTail(TornTail),
+    /// It is something else as a leader now.
+    Role {
+        /// What it is.
+        standing: Standing,
+        /// The view that it has promised.
+        view: View,
+    },
+}
+
+impl std::fmt::Display for Notice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Started { boots, records } => write!(f, "started (boot {boots}, {records} records)"),
+            Self::TornTail(TornTail { path, offset, bytes }) => write!(
+                f,
+                "log {}, offset {offset}: dropped {bytes} bytes of a write that a crash cut short; nothing \
+                 was acknowledged that rests on it",
+                path.display()
+            ),
+            Self::Role { standing, view } => write!(f, "{standing} (view {view})"),
+        }
+    }
+}
+
+enum Order {
+    Propose(Payload, Sender<Learnt>),
+    Read(Payload, Sender<Result<Vec<u8>, View>>),
+    Status(Sender<Status>),
+    Learnt(Slot, Sender<Option<Command<Payload>>>),
+    Stop,
+}
+
+/// A running server. Dropping it stops the server.
+#[derive(Debug)]
+pub struct Node {
+    orders: Sender<Order>,
+    waker: Waker,
+    address: SocketAddr,
+    thread: Option<JoinHandle<Result<(), Stopped>>>,
+}
+
+impl Node {
+    /// Starts a server with an empty state machine, to which its log is applied.
+    ///
+    /// # Errors
+    /// If the configuration, the log or the address cannot be used.
+    pub fn start<S>(config: &NodeConfig, machine: S) -> Result<Self, StartError>
+    where
+        S: StateMachine + Send + 'static,
+    {
+        Self::start_with(config, machine, |_| {})
+    }
+
+    /// Like [`Node::start`], and tells `notify` what happens. It is called on the node's thread, which waits
+    /// for it.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub fn start_with<S>(
+        config: &NodeConfig,
+        machine: S,
+        mut notify: impl FnMut(&Notice) + Send + 'static,
+    ) -> Result<Self, StartError>
+    where
+        S: StateMachine + Send + 'static,
+    {
+        let protocol = config.protocol()?;
+        let bind = config.bind_address().ok_or(ConfigError::NotAMember)?;
+        let identity = log::Identity { cluster: config.cluster, server: config.server };
+        let (log, recovery) = Log::open(&config.data, identity)?;
+        let udp = Udp::bind(bind).map_err(|source| StartError::Bind { address: bind, source })?;
+        let address = udp.address().map_err(|source| StartError::Bind { address: bind, source })?;
+        let waker = udp.waker();
+
+        recovery.torn.into_iter().for_each(|torn| notify(&Notice::TornTail(torn)));
+        let identity = Identity {
+            cluster: config.cluster,
+            server: ServerId(config.server),
+            boots: recovery.boots,
+            addresses: config.servers.clone(),
+            datagram_bytes: config.datagram_bytes,
+        };
+        notify(&Notice::Started { boots: recovery.boots, records: recovery.records.len() });
+        let mut driver = Driver::new(identity, BootClock, log, udp, Rng::from_system());
+        let records = recovery.records.into_iter().filter(|&(group, _)| group == GROUP);
+        driver.add_group(GROUP, protocol, records.map(|(_, record)| record), machine)?;
+        let (orders, inbox) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name(format!("server {}", config.server))
+            .spawn(move || run(driver, &inbox, notify))
+            .map_err(StartError::Thread)?;
+        Ok(Self { orders, waker, address, thread: Some(thread) })
+    }
+
+    /// The address that it is bound to.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Proposes an update, after those proposed here before. The receiver is told its slot and result when it
+    /// is learnt and applied here, as soon as a quorum can be reached; it is disconnected if the node
+    /// stops first, and the outcome is unknown then.
+    pub fn propose(&self, update: impl Into<Vec<u8>>) -> Receiver<Learnt> {
+        self.ask(|done| Order::Propose(update.into().into(), done))
+    }
+
+    /// Asks the state machine. The receiver is told the answer, which reflects every update that was acknowledged
+    /// before the call, or the view whose leader may be asked instead.
+    pub fn read(&self, query: impl Into<Vec<u8>>) -> Receiver<Result<Vec<u8>, View>> {
+        self.ask(|done| Order::Read(query.into().into(), done))
+    }
+
+    /// How it is; none if it has stopped.
+    #[must_use]
+    pub fn status(&self) -> Option<Status> {
+        self.ask(Order::Status).recv().ok()
+    }
+
+    /// What it knows to be chosen for a slot.
+    #[must_use]
+    pub fn learnt(&self, slot: Slot) -> Option<Command<Payload>> {
+        self.ask(|done| Order::Learnt(slot, done)).recv().ok().flatten()
+    }
+
+    fn ask<T>(&self, order: impl FnOnce(Sender<T>) -> Order) -> Receiver<T> {
+        let (done, receiver) = mpsc::channel();
+        // A node that has stopped drops `done`, which the caller sees.
+        let _ = self.orders.send(order(done));
+        self.waker.wake();
+        receiver
+    }
+
+    /// Whether it has stopped by itself; [`Node::stop`] says why.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Stops it: it gives up leading, so that another server can take over at once, and ends.
+    ///
+    /// # Errors
+    /// Why it had stopped before.
+    ///
+    /// # Panics
+    /// If the node's thread has panicked.
+    pub fn stop(mut self) -> Result<(), Stopped> {
+        let thread = self.end();
+        thread.map_or(Ok(()), |thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    }
+
+    fn end(&mut self) -> Option<JoinHandle<Result<(), Stopped>>> {
+        let _ = self.orders.send(Order::Stop); // If it has stopped already, so much the better.
+        self.waker.wake();
+        self.thread.take()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(thread) = self.end() {
+            // Whoever wants to know how it ended calls `stop`.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run<S: StateMachine>(
+    mut driver: NodeDriver<S>,
+    orders: &Receiver<Order>,
+    mut notify: impl FnMut(&Notice),
+) -> Result<(), Stopped> {
+    let mut known = None;
+    loop {
+        loop {
+            match orders.try_recv() {
+                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
+                    driver.resign();
+                    return Ok(());
+                }
+                Ok(order) => carry_out(&mut driver, order),
+                Err(TryRecvError::Empty) => break,
+            }
+        }
+        driver.step()?;
+        let standing = driver.replica(GROUP).map(|replica| Standing::of(replica.role()));
+        if let Some(standing) = standing.filter(|&standing| known != Some(standing)) {
+            let view = driver.replica(GROUP).map_or(View::NONE, |replica| replica.durable().promised);
+            notify(&Notice::Role { standing, view });
+            known = Some(standing);
+        }
+    }
+}
+
+fn carry_out<S: StateMachine>(driver: &mut NodeDriver<S>, order: Order) {
+    // Whoever asked may have stopped waiting; that is theirs to decide.
+    match order {
+        Order::Propose(value, done) => driver.propose(GROUP, value, done),
+        Order::Read(query, done) => driver.query(GROUP, query, done),
+        Order::Status(done) => {
+            if let Some(status) = driver.status(GROUP) {
+                let _ = done.send(status);
+            }
+        }
+        Order::Learnt(slot, done) => {
+            let _ = done.send(driver.learnt(GROUP, slot));
+        }
+        Order::Stop => {}
+    }
+}

@@ -1,0 +1,123 @@
+//! A whole cluster in one thread: the drivers of several servers, on simulated clocks, disks and a simulated
+//! network, with clients and faults. Everything follows from a seed, so whatever fails can be run again.
+//!
+//! A run has two phases. First messages are lost, repeated, delayed and reordered, links are cut, servers stand
+//! still, and power fails at any write, sync or send; of the records that were not synced any prefix survives.
+//! Then the faults stop, and everything that clients ask for must be answered.
+//!
+//! All the while [`Findings`] are gathered, and the run ends with an error as soon as
+//!
+//! - two servers apply different updates in a slot, or an update is applied twice,
+//! - an answer contradicts an earlier one: an acknowledged update is missing, or a read is stale,
+//! - two servers hold the lease at the same time,
+//! - or the cluster does not come to rest after the faults.
+
+mod customer;
+mod hardware;
+mod judge;
+mod world;
+
+use spec::Span;
+
+use crate::clock::millis;
+use crate::rng::Rng;
+use world::World;
+
+/// What a run is like.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The seed of all chance in the run.
+    pub seed: u64,
+    /// How many servers there are.
+    pub servers: u8,
+    /// How many clients there are.
+    pub clients: u8,
+    /// The leader's lease; zero switches leases off.
+    pub lease_ms: u32,
+    /// How many sessions are kept; fewer than clients means evictions.
+    pub sessions: usize,
+    /// The most bytes of a datagram; few mean that messages travel in pieces.
+    pub datagram_bytes: usize,
+    /// How many datagrams in a hundred are lost while there are faults.
+    pub loss_percent: u64,
+    /// How many arrive twice.
+    pub duplicate_percent: u64,
+    /// How long the faults last.
+    pub faults_for: Span,
+}
+
+impl Plan {
+    /// The run that a seed stands for.
+    #[must_use]
+    pub fn of_seed(seed: u64) -> Self {
+        let mut rng = Rng::seeded(seed);
+        let mut one_of = |choices: &[u64]| {
+            let index = rng.below(choices.len() as u64);
+            choices[usize::try_from(index).unwrap_or(0)]
+        };
+        let small = |number: u64| u8::try_from(number).unwrap_or(u8::MAX);
+        Self {
+            seed,
+            servers: small(one_of(&[1, 2, 3, 3, 3, 4, 5])),
+            clients: small(one_of(&[2, 4, 6])),
+            lease_ms: if one_of(&[0, 1, 1, 1]) == 0 { 0 } else { 600 },
+            sessions: usize::try_from(one_of(&[3, 1000, 1000])).unwrap_or(1000),
+            datagram_bytes: usize::try_from(one_of(&[256, 1400, 60_000])).unwrap_or(1400),
+            loss_percent: one_of(&[0, 2, 10, 30]),
+            duplicate_percent: one_of(&[0, 5, 30]),
+            faults_for: millis(8_000),
+        }
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// Says what went wrong, and when.
+    pub fn run(&self) -> Result<Findings, String> {
+        World::new(self.clone()).run()
+    }
+}
+
+/// What happened in a run: the faults that really struck, and the work that was done in spite of them.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Findings {
+    /// Updates that were acknowledged.
+    pub acknowledged: u64,
+    /// Updates whose session was evicted.
+    pub sessions_lost: u64,
+    /// Reads that were answered.
+    pub reads: u64,
+    /// Power failures.
+    pub power_failures: u64,
+    /// Power failures while records were being written.
+    pub cut_syncs: u64,
+    /// Records that a power failure lost.
+    pub records_lost: u64,
+    /// Datagrams that were lost on the way.
+    pub datagrams_lost: u64,
+    /// Datagrams that arrived twice.
+    pub datagrams_repeated: u64,
+    /// Times that a server stood still.
+    pub pauses: u64,
+    /// Times that another server led than before.
+    pub leader_changes: u64,
+    /// Times that some server was seen to hold the lease.
+    pub leases_seen: u64,
+}
+
+impl Findings {
+    /// Adds another run's.
+    pub fn add(&mut self, other: &Self) {
+        self.acknowledged += other.acknowledged;
+        self.sessions_lost += other.sessions_lost;
+        self.reads += other.reads;
+        self.power_failures += other.power_failures;
+        self.cut_syncs += other.cut_syncs;
+        self.records_lost += other.records_lost;
+        self.datagrams_lost += other.datagrams_lost;
+        self.datagrams_repeated += other.datagrams_repeated;
+        self.pauses += other.pauses;
+        self.leader_changes += other.leader_changes;
+        self.leases_seen += other.leases_seen;
+    }
+}

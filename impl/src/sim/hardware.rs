@@ -1,0 +1,196 @@
+//! One simulated computer: its clock, its disk, its network card, and its power.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use spec::{LocalTime, Record, Span};
+
+use crate::clock::{Clock, millis};
+use crate::disk::{Disk, DiskError};
+use crate::network::Network;
+use crate::payload::Payload;
+use crate::rng::Rng;
+
+/// How much faster one clock may run than another, in millionths.
+pub(super) const DRIFT_PPM: u32 = 10_000;
+/// Datagrams that wait at a card at most; more are lost.
+const SOCKET_BUFFER_DATAGRAMS: usize = 2_000;
+const MILLION: i64 = 1_000_000;
+const SYNC_TIME_MAX: Span = Span(400_000);
+const SLOW_SYNC_TIME_MAX: Span = millis(60);
+/// How long the operating system may leave a process aside in the middle of its work.
+const PAUSE_MAX: Span = millis(1_500);
+
+/// A datagram that left: when, whereto, and its bytes.
+pub(super) type Sent = (i64, SocketAddr, Vec<u8>);
+
+/// The parts of a computer that outlive its processes. All times of the world are in nanoseconds.
+#[derive(Debug)]
+pub(super) struct Hardware {
+    rng: Rng,
+    /// The world's time at the beginning of the current step.
+    pub(super) world: i64,
+    /// How much time the current step has taken so far.
+    pub(super) ahead: Span,
+    clock_offset: i64,
+    clock_ppm: i64,
+    pub(super) durable: Vec<(u16, Record<Payload>)>,
+    written: Vec<(u16, Record<Payload>)>,
+    pub(super) arrived: VecDeque<(SocketAddr, Vec<u8>)>,
+    pub(super) sent: Vec<Sent>,
+    /// Whether syncs may be slow and the process be left aside.
+    pub(super) troubled: bool,
+    /// After so many more writes and sends the power fails.
+    pub(super) power_for: Option<u64>,
+    /// Whether the power has failed since the server was started.
+    pub(super) dead: bool,
+    pub(super) cut_syncs: u64,
+    pub(super) records_lost: u64,
+    pub(super) pauses: u64,
+}
+
+impl Hardware {
+    pub(super) fn new(mut rng: Rng) -> Self {
+        let span = u64::from(DRIFT_PPM);
+        // Within half the bound of the true rate on either side, with room for rounding.
+        let clock_ppm = i64::try_from(rng.below(span - span / 50)).unwrap_or(0) - i64::from(DRIFT_PPM) / 2;
+        let clock_offset = i64::try_from(rng.below(1 << 40)).unwrap_or(0);
+        Self {
+            rng,
+            world: 0,
+            ahead: Span::ZERO,
+            clock_offset,
+            clock_ppm,
+            durable: Vec::new(),
+            written: Vec::new(),
+            arrived: VecDeque::new(),
+            sent: Vec::new(),
+            troubled: true,
+            power_for: None,
+            dead: false,
+            cut_syncs: 0,
+            records_lost: 0,
+            pauses: 0,
+        }
+    }
+
+    /// What this computer's clock shows.
+    pub(super) fn local_time(&self) -> LocalTime {
+        let world = self.world + self.ahead.0;
+        LocalTime(self.clock_offset + scaled(world, MILLION + self.clock_ppm, MILLION))
+    }
+
+    /// When its clock will show `local`, or a moment later.
+    pub(super) fn world_time(&self, local: LocalTime) -> i64 {
+        let shown = local.0.saturating_sub(self.clock_offset);
+        scaled(shown, MILLION, MILLION + self.clock_ppm).saturating_add(1)
+    }
+
+    pub(super) fn deliver(&mut self, from: SocketAddr, datagram: Vec<u8>) {
+        if self.arrived.len() < SOCKET_BUFFER_DATAGRAMS {
+            self.arrived.push_back((from, datagram));
+        }
+    }
+
+    /// The power fails: any prefix of what was not synced survives.
+    pub(super) fn lose_power(&mut self) {
+        let kept = self.rng.below(self.written.len() as u64 + 1);
+        let kept = usize::try_from(kept).unwrap_or(0);
+        self.durable.extend(self.written.drain(..kept));
+        self.records_lost += self.written.len() as u64;
+        self.written.clear();
+        self.arrived.clear();
+        self.power_for = None;
+        self.dead = true;
+    }
+
+    /// Does one thing that takes power. Whether there was any.
+    fn spend_power(&mut self) -> bool {
+        match &mut self.power_for {
+            _ if self.dead => return false,
+            Some(0) => {
+                self.lose_power();
+                return false;
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        if self.troubled && self.rng.below(20_000) == 0 {
+            self.pauses += 1;
+            self.ahead = Span(self.ahead.0 + self.rng.part_of(PAUSE_MAX).0);
+        }
+        true
+    }
+}
+
+/// `time · numerator / denominator`, or the nearest that there is.
+fn scaled(time: i64, numerator: i64, denominator: i64) -> i64 {
+    let scaled = i128::from(time) * i128::from(numerator) / i128::from(denominator);
+    i64::try_from(scaled).unwrap_or(if time < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// A computer's clock.
+#[derive(Clone, Debug)]
+pub(super) struct SimClock(pub(super) Rc<RefCell<Hardware>>);
+
+impl Clock for SimClock {
+    fn now(&self) -> LocalTime {
+        self.0.borrow().local_time()
+    }
+}
+
+/// A computer's disk.
+#[derive(Debug)]
+pub(super) struct SimDisk(pub(super) Rc<RefCell<Hardware>>);
+
+impl Disk for SimDisk {
+    fn append(&mut self, group: u16, record: &Record<Payload>) {
+        let mut hardware = self.0.borrow_mut();
+        if hardware.spend_power() {
+            hardware.written.push((group, record.clone()));
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), DiskError> {
+        let mut hardware = self.0.borrow_mut();
+        if !hardware.spend_power() {
+            hardware.cut_syncs += 1;
+            return Err(DiskError::PowerFailure);
+        }
+        let slow = hardware.troubled && hardware.rng.percent(1);
+        let longest = if slow { SLOW_SYNC_TIME_MAX } else { SYNC_TIME_MAX };
+        hardware.ahead = Span(hardware.ahead.0 + hardware.rng.part_of(longest).0);
+        let written = std::mem::take(&mut hardware.written);
+        hardware.durable.extend(written);
+        Ok(())
+    }
+}
+
+/// A computer's network card.
+#[derive(Debug)]
+pub(super) struct SimNetwork(pub(super) Rc<RefCell<Hardware>>);
+
+impl Network for SimNetwork {
+    /// The world lets a server step only when there is something to do.
+    fn wait(&mut self, _: Option<Span>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
+        let Some((from, datagram)) = self.0.borrow_mut().arrived.pop_front() else { return Ok(None) };
+        buffer[..datagram.len()].copy_from_slice(&datagram);
+        Ok(Some((datagram.len(), from)))
+    }
+
+    fn send(&mut self, to: SocketAddr, datagram: &[u8]) -> bool {
+        let mut hardware = self.0.borrow_mut();
+        if hardware.spend_power() {
+            let at = hardware.world + hardware.ahead.0;
+            hardware.sent.push((at, to, datagram.to_vec()));
+        }
+        true
+    }
+}

@@ -1,0 +1,110 @@
+//! What a server says about itself.
+
+use serde::{Deserialize, Serialize};
+use spec::{Replica, Role, Slot, View};
+
+use crate::clock::to_millis;
+use crate::payload::Payload;
+
+/// One server's state, as it sees it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The server's id.
+    pub server: u8,
+    /// How often it has been started on its data directory.
+    pub boots: u64,
+    /// What it is doing as a leader.
+    pub role: Standing,
+    /// The view that it has promised.
+    pub view: View,
+    /// The last slot that it knows to be chosen, with all below it.
+    pub committed: Slot,
+    /// The last slot applied to its state machine.
+    pub applied: Slot,
+    /// What is left of its lease, in milliseconds; none if it holds none.
+    pub lease_remaining_ms: Option<f64>,
+    /// What it has counted since it started.
+    pub counters: Counters,
+}
+
+// A lease is a finite number of milliseconds, so equality is reflexive.
+impl Eq for Status {}
+
+impl Status {
+    /// The state of a replica at `now`.
+    pub(crate) fn of(
+        replica: &Replica<Payload>,
+        now: spec::LocalTime,
+        boots: u64,
+        counters: Counters,
+    ) -> Self {
+        Self {
+            server: replica.config().me.0,
+            boots,
+            role: Standing::of(replica.role()),
+            view: replica.durable().promised,
+            committed: replica.history().committed(),
+            applied: replica.applied(),
+            lease_remaining_ms: replica.lease_remaining(now).map(to_millis),
+            counters,
+        }
+    }
+}
+
+/// What a server is doing as a leader.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// It leads nothing.
+    Follower,
+    /// It stands for election.
+    Preparing,
+    /// It leads.
+    Leading,
+}
+
+impl Standing {
+    pub(crate) fn of<V>(role: &Role<V>) -> Self {
+        match role {
+            Role::Follower => Self::Follower,
+            Role::Preparing(_) => Self::Preparing,
+            Role::Leading(_) => Self::Leading,
+        }
+    }
+}
+
+impl std::fmt::Display for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Follower => "follower",
+            Self::Preparing => "preparing",
+            Self::Leading => "leading",
+        })
+    }
+}
+
+/// What a node counts. All of it starts at zero with the node.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Counters {
+    /// Datagrams received.
+    pub datagrams_in: u64,
+    /// Datagrams sent.
+    pub datagrams_out: u64,
+    /// Datagrams that the operating system did not take.
+    pub datagrams_unsent: u64,
+    /// Datagrams dropped on receipt: damaged, foreign, or not from its server's address, or of an
+    /// incarnation that is over.
+    pub datagrams_dropped: u64,
+    /// Frames dropped: no message, or of no group of this node.
+    pub frames_dropped: u64,
+    /// Messages dropped because they are longer than any receiver takes.
+    pub messages_too_long: u64,
+    /// Records written.
+    pub records: u64,
+    /// Times that the disk was synced.
+    pub syncs: u64,
+    /// Updates applied.
+    pub applied: u64,
+    /// Reads served.
+    pub reads: u64,
+}

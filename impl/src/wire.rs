@@ -1,0 +1,79 @@
+//! What clients and servers say to each other: the bodies of frames. Between servers a frame's body is a
+//! [`spec::Message`].
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use spec::{Command, SessionId, Slot, Update, View};
+
+use crate::payload::Payload;
+use crate::status::Status;
+
+/// A client's request. Sent again with the same number until it is answered.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// The client's number for it; the answer repeats it.
+    pub number: u64,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// What a client can ask.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Ask {
+    /// Open a session.
+    Open {
+        /// Chosen at random; the same again when the request is repeated.
+        nonce: u64,
+    },
+    /// Propose an update.
+    Update(Update<Payload>),
+    /// Query the state machine.
+    Read(Payload),
+    /// How is this server?
+    Status,
+    /// What does this server know to be chosen for the slot?
+    Learnt(Slot),
+}
+
+/// A server's answer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Response {
+    /// The request's number.
+    pub number: u64,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// What a server can answer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Answer {
+    /// The session is open.
+    Opened(SessionId),
+    /// The update is applied, now or by an earlier copy of the request.
+    Applied {
+        /// Where in the log.
+        slot: Slot,
+        /// What the state machine said.
+        result: Payload,
+    },
+    /// The session is not open (any more).
+    NoSession,
+    /// A later update of the session is applied already.
+    Stale,
+    /// Ask elsewhere.
+    Redirect {
+        /// The view whose leader may help; [`View::NONE`] if none is known.
+        view: View,
+        /// That leader's address.
+        leader: Option<SocketAddr>,
+    },
+    /// Too much is waiting here.
+    Busy,
+    /// The state machine's answer to a read.
+    Value(Payload),
+    /// How this server is.
+    Status(Box<Status>),
+    /// The chosen command, if this server knows it.
+    Learnt(Option<Command<Payload>>),
+}
