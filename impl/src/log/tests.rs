@@ -1,13 +1,18 @@
 //! The log as a whole: what comes back after a cut, a flipped bit, a move or a failure at any place.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
+use proptest::collection::vec;
+use proptest::prelude::{any, prop_assert, proptest};
+use proptest::sample::Index;
 use spec::{Command, Record, ServerId, SessionId, Slot, Span, Update, View};
 use tempfile::TempDir;
 
 use super::format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader};
-use super::{Damage, Identity, Log, LogError, LogOptions, Recovery, segment};
+use super::{Damage, Identity, Log, LogError, LogOptions, Recovery, replay, segment};
 use crate::payload::Payload;
 
 type Records = Vec<(u16, Record<Payload>)>;
@@ -17,6 +22,8 @@ const IDENTITY: Identity = Identity { cluster: 0x1ea5e, server: 2 };
 const PLAIN: LogOptions = LogOptions { segment_bytes: 1 << 20, zero_fill_bytes: 0 };
 /// Zeros ahead, as in production.
 const FILLED: LogOptions = LogOptions { segment_bytes: 1 << 20, zero_fill_bytes: 4096 };
+/// Tests that read a log after a change of every byte also open it, which syncs, after one in so many.
+const SLOW_STEP: usize = 37;
 
 /// The `number`th record of a test: a vote for a value of `bytes` bytes.
 fn vote(number: u64, bytes: usize) -> (u16, Record<Payload>) {
@@ -56,8 +63,11 @@ fn directory_with(bytes: &[u8]) -> TempDir {
     dir
 }
 
-/// A small log with values of several sizes: its bytes, its records and where their frames end.
-fn small_log(options: LogOptions) -> (Vec<u8>, Records, Vec<u64>) {
+/// A log's bytes, its records and where the first frame and each record's frame end.
+type SmallLog = (Vec<u8>, Records, Vec<u64>);
+
+/// A small log with values of several sizes.
+fn small_log(options: LogOptions) -> SmallLog {
     let dir = tempfile::tempdir().unwrap();
     let records: Records = [0, 30, 600].iter().zip(1..).map(|(&bytes, number)| vote(number, bytes)).collect();
     let ends = write(dir.path(), options, &records);
@@ -110,20 +120,27 @@ fn a_sync_of_nothing_writes_nothing() {
 fn a_log_cut_anywhere_opens_with_every_record_that_is_whole() {
     for options in [PLAIN, FILLED] {
         let (bytes, records, ends) = small_log(options);
-        for cut in 0..bytes.len().min(1_400) {
-            let dir = directory_with(&bytes[..cut]);
-            let (_, recovery) =
-                open(dir.path(), options).unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
+        let dir = directory_with(&bytes);
+        let file = OpenOptions::new().write(true).open(first_segment(dir.path())).unwrap();
+        for cut in (0..bytes.len().min(1_400)).rev() {
+            file.set_len(cut as u64).unwrap();
+            let found =
+                replay::replay(dir.path(), IDENTITY).unwrap_or_else(|error| panic!("at {cut}: {error}"));
             let whole = ends.iter().skip(1).filter(|&&end| end <= cut as u64).count();
-            assert_eq!(recovery.records, records[..whole], "cut at {cut}");
+            assert_eq!(found.records, records[..whole], "cut at {cut}");
             let is_between_frames = ends.contains(&(cut as u64)) || cut == SEGMENT_HEADER_BYTES;
-            let is_past_the_end = ends.last().is_some_and(|&end| cut as u64 > end);
-            assert_eq!(recovery.torn.is_none(), is_between_frames || is_past_the_end, "cut at {cut}");
-            if let Some(torn) = recovery.torn {
-                assert_eq!(torn.path, first_segment(dir.path()));
+            let is_past_the_end = ends[3] < cut as u64;
+            assert_eq!(found.torn.is_none(), is_between_frames || is_past_the_end, "cut at {cut}");
+            if let Some(torn) = &found.torn {
+                let written = bytes[..cut].iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+                assert_eq!(torn.offset + torn.bytes, written as u64);
+            }
+            if cut % SLOW_STEP == 0 {
+                let dir = directory_with(&bytes[..cut]);
+                let (_, recovery) = open(dir.path(), options).unwrap();
                 assert_eq!(
-                    torn.offset + torn.bytes,
-                    bytes[..cut].iter().rposition(|&b| b != 0).map_or(0, |last| last as u64 + 1)
+                    (recovery.records, recovery.torn.is_some()),
+                    (found.records, found.torn.is_some())
                 );
             }
         }
@@ -172,7 +189,7 @@ fn sectors_of_the_last_frame_may_be_missing_in_any_order() {
             torn[at..*sectors.get(index + 1).unwrap_or(&to)].fill(0);
         }
         let dir = directory_with(&torn);
-        let recovery = super::replay::replay(dir.path(), IDENTITY).unwrap();
+        let recovery = replay::replay(dir.path(), IDENTITY).unwrap();
         assert_eq!(recovery.records, records[..2], "missing {missing:b}");
         let nothing_was_written = torn[from..to].iter().all(|&byte| byte == 0);
         assert_eq!(recovery.torn.is_none(), nothing_was_written, "missing {missing:b}");
@@ -182,18 +199,27 @@ fn sectors_of_the_last_frame_may_be_missing_in_any_order() {
 #[test]
 fn no_flipped_byte_goes_unnoticed_and_nothing_is_changed() {
     for options in [PLAIN, FILLED] {
-        let (bytes, _, ends) = small_log(options);
-        let end = usize::try_from(ends[3]).unwrap();
-        for at in 0..end {
+        let (mut bytes, _, ends) = small_log(options);
+        let dir = directory_with(&bytes);
+        let path = first_segment(dir.path());
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        for at in 0..usize::try_from(ends[3]).unwrap() {
             for flip in [0x01, 0x80, 0xFF] {
-                let mut flipped = bytes.clone();
-                flipped[at] ^= flip;
-                let dir = directory_with(&flipped);
-                let error = open(dir.path(), options).map(drop).expect_err("a flipped byte was not noticed");
+                bytes[at] ^= flip;
+                file.write_all_at(&bytes[at..=at], at as u64).unwrap();
+                let error =
+                    replay::replay(dir.path(), IDENTITY).map(drop).expect_err("a flip was not noticed");
                 assert!(matches!(error.exit_code(), 1 | 20), "byte {at}: {error}");
-                assert_eq!(fs::read(first_segment(dir.path())).unwrap(), flipped, "byte {at} was changed");
+                if at % SLOW_STEP == 0 {
+                    let refused = open(dir.path(), options).map(drop).unwrap_err();
+                    assert_eq!(refused.to_string(), error.to_string());
+                    assert!(fs::read(&path).unwrap() == bytes, "byte {at} was changed");
+                }
+                bytes[at] ^= flip;
             }
+            file.write_all_at(&bytes[at..=at], at as u64).unwrap();
         }
+        replay::replay(dir.path(), IDENTITY).unwrap();
     }
 }
 
@@ -359,5 +385,28 @@ fn after_a_failed_write_every_sync_fails() {
         assert_eq!(error.exit_code(), 23);
         assert!(matches!(error, LogError::Poisoned { .. }), "{error}");
         log.append(group, &record);
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_to_the_bytes_what_is_read_is_a_prefix_of_what_was_written(
+        changes in vec((any::<Index>(), vec(any::<u8>(), 1..600)), 1..4),
+        cut in any::<Index>(),
+        is_filled in any::<bool>(),
+    ) {
+        static LOGS: LazyLock<[SmallLog; 2]> = LazyLock::new(|| [PLAIN, FILLED].map(small_log));
+        let (bytes, records, _) = &LOGS[usize::from(is_filled)];
+        let mut bytes = bytes.clone();
+        for (at, change) in changes {
+            let at = at.index(bytes.len());
+            let end = bytes.len().min(at + change.len());
+            bytes[at..end].copy_from_slice(&change[..end - at]);
+        }
+        bytes.truncate(cut.index(bytes.len() * 2)); // half of the time not at all
+        let dir = directory_with(&bytes);
+        if let Ok(recovery) = replay::replay(dir.path(), IDENTITY) {
+            prop_assert!(records.starts_with(&recovery.records));
+        }
     }
 }
