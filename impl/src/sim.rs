@@ -34,6 +34,8 @@ pub struct Plan {
     pub clients: u8,
     /// The leader's lease; zero switches leases off.
     pub lease_ms: u32,
+    /// How long a server waits for a sign of a leader; where it is short, only the grants keep a rival out.
+    pub election_ms: u32,
     /// How many sessions are kept; fewer than clients means evictions.
     pub sessions: usize,
     /// The most bytes of a datagram; few mean that messages travel in pieces.
@@ -42,6 +44,8 @@ pub struct Plan {
     pub loss_percent: u64,
     /// How many arrive twice.
     pub duplicate_percent: u64,
+    /// How often a fault strikes, on average.
+    pub fault_every: Span,
     /// How long the faults last.
     pub faults_for: Span,
 }
@@ -61,10 +65,12 @@ impl Plan {
             servers: small(one_of(&[1, 2, 3, 3, 3, 4, 5])),
             clients: small(one_of(&[2, 4, 6])),
             lease_ms: if one_of(&[0, 1, 1, 1]) == 0 { 0 } else { 600 },
+            election_ms: if one_of(&[0, 1]) == 0 { 100 } else { 600 },
             sessions: usize::try_from(one_of(&[3, 1000, 1000])).unwrap_or(1000),
             datagram_bytes: usize::try_from(one_of(&[256, 1400, 60_000])).unwrap_or(1400),
             loss_percent: one_of(&[0, 2, 10, 30]),
             duplicate_percent: one_of(&[0, 5, 30]),
+            fault_every: millis(i64::try_from(one_of(&[60, 250, 1_000])).unwrap_or(250)),
             faults_for: millis(8_000),
         }
     }

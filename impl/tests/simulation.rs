@@ -1,21 +1,25 @@
-//! Whole clusters under faults, from seeds. To run one again: `SEED=17 cargo test -p cluster --test simulation`.
+//! Whole clusters under faults, from seeds. To run one again: `SEED=17 cargo test -p cluster --test simulation`;
+//! to run more of them: `SEEDS=20000`.
 
 use cluster::sim::{Findings, Plan};
 
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 600;
+
+/// A number from the environment.
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
+}
 
 #[test]
 fn whatever_faults_strike_nothing_acknowledged_is_lost_and_everything_is_answered_afterwards() {
-    let seeds = match std::env::var("SEED") {
-        Ok(seed) => {
-            let seed = seed.parse().expect("SEED is a number");
-            seed..seed + 1
-        }
-        Err(_) => 0..SEEDS,
+    let seeds = match number("SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("SEEDS").unwrap_or(SEEDS),
     };
     let mut sum = Findings::default();
     let mut failures = Vec::new();
-    let many = seeds.end - seeds.start > 1;
+    let many = seeds.end - seeds.start >= SEEDS;
     for seed in seeds {
         match Plan::of_seed(seed).run() {
             Ok(findings) => sum.add(&findings),

@@ -18,8 +18,6 @@ use crate::node::GROUP;
 use crate::rng::Rng;
 
 const CLUSTER: u64 = 7;
-/// How often a fault strikes, on average.
-const FAULT_EVERY: Span = millis(300);
 /// How long a server stays down, at most.
 const DOWN_MAX: Span = millis(2_000);
 /// How long a link stays cut, at most.
@@ -194,7 +192,8 @@ impl World {
         let ledger = Ledger::new(Rc::clone(&self.judge));
         let records = records.into_iter().map(|(_, record)| record);
         let config = self.plan.config(id, &self.addresses);
-        let protocol = config.protocol().map_err(|error| error.to_string())?;
+        let mut protocol = config.protocol().map_err(|error| error.to_string())?;
+        protocol.election_timeout = millis(self.plan.election_ms.into());
         driver.add_group(GROUP, protocol, records, ledger).map_err(|error| error.to_string())?;
         server.driver = Some(driver);
         server.busy_until = self.now;
@@ -265,7 +264,7 @@ impl World {
         if self.now < self.next_fault {
             return;
         }
-        self.next_fault = self.now + self.rng.part_of(FAULT_EVERY.times(2)).0;
+        self.next_fault = self.now + self.rng.part_of(self.plan.fault_every.times(2)).0;
         let index = usize::try_from(self.rng.below(self.servers.len() as u64)).unwrap_or(0);
         match self.rng.below(4) {
             0 if self.servers[index].driver.is_some() => {

@@ -1,0 +1,266 @@
+//! Real servers, each a process of its own, on loopback: killed, restarted, and with damaged logs.
+
+use std::fs::{self, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use cluster::client::{Client, Destination, survey};
+use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES};
+use cluster::kv::{Change, Question, Reply};
+use cluster::node::GROUP;
+use cluster::rng::Rng;
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cluster");
+/// Generous: a busy machine must not fail a test.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Cluster {
+    directory: TempDir,
+    addresses: Vec<SocketAddr>,
+    children: Vec<Option<Child>>,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let sockets: Vec<_> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+        let addresses: Vec<_> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
+        let mut cluster = Self { directory, addresses, children: vec![None, None, None] };
+        drop(sockets);
+        for server in 0..3 {
+            let text = format!(
+                "server = {server}\ndata = \"{server}\"\nservers = {:?}\nlease_ms = 300\n",
+                cluster.addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>()
+            );
+            fs::write(cluster.config(server), text).unwrap();
+            cluster.launch(server);
+        }
+        cluster
+    }
+
+    fn config(&self, server: usize) -> PathBuf {
+        self.directory.path().join(format!("{server}.toml"))
+    }
+
+    fn node(&self, server: usize) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(["node", "--until-stdin-closes", "--config"]).arg(self.config(server));
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+
+    fn launch(&mut self, server: usize) {
+        self.children[server] = Some(self.node(server).stderr(Stdio::null()).spawn().unwrap());
+    }
+
+    /// SIGKILL.
+    fn kill(&mut self, server: usize) {
+        let mut child = self.children[server].take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Starts a server and closes its standard input at once, so that it ends by itself if it starts at all.
+    fn run_briefly(&self, server: usize) -> Output {
+        self.node(server).stdin(Stdio::null()).output().unwrap()
+    }
+
+    fn destination(&self) -> Destination {
+        Destination {
+            cluster: DEFAULT_CLUSTER,
+            group: GROUP,
+            servers: self.addresses.clone(),
+            datagram_bytes: DEFAULT_DATAGRAM_BYTES,
+        }
+    }
+
+    fn client(&self) -> Client {
+        Client::new(&self.destination(), PATIENCE).unwrap()
+    }
+
+    /// Waits until every server has applied the same slots.
+    fn await_equal(&self) {
+        let begun = Instant::now();
+        loop {
+            let heard = survey(&self.destination(), Duration::from_millis(500)).unwrap();
+            let applied: Vec<_> =
+                heard.iter().filter_map(|(_, status)| Some(status.as_ref()?.applied)).collect();
+            if applied.len() == 3 && applied.iter().all(|&slot| slot == applied[0]) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the servers do not catch up: {heard:?}");
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The newest segment of a server's log.
+    fn segment(&self, server: usize) -> PathBuf {
+        let mut segments: Vec<_> = fs::read_dir(self.directory.path().join(server.to_string()))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+            .collect();
+        segments.sort();
+        segments.pop().expect("a server that ran has a log")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for child in self.children.iter_mut().flatten() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn put(client: &mut Client, index: u32) {
+    let change = Change::Put { key: format!("k{index}").into(), value: format!("v{index}").into() };
+    client.propose(&change.encode()).unwrap();
+}
+
+fn assert_there(client: &mut Client, index: u32) {
+    let question = Question::Get { key: format!("k{index}").into() };
+    let reply = Reply::decode(&client.read(&question.encode()).unwrap()).unwrap();
+    assert_eq!(reply, Reply::Found(format!("v{index}").into()), "k{index}");
+}
+
+#[test]
+fn any_server_can_be_killed_at_any_time_and_catches_up_when_it_is_started_again() {
+    let mut cluster = Cluster::start();
+    let mut client = cluster.client();
+    let mut rng = Rng::from_system();
+    let mut acknowledged = 0;
+    for round in 0..6 {
+        let victim = round % 3;
+        let before = rng.below(40);
+        for index in 0..60 {
+            if index == before {
+                cluster.kill(victim);
+            }
+            put(&mut client, acknowledged);
+            acknowledged += 1;
+        }
+        cluster.launch(victim);
+        cluster.await_equal();
+    }
+    (0..acknowledged).for_each(|index| assert_there(&mut client, index));
+}
+
+/// A cluster whose server 0 was killed after some updates, and the segment of its log with its bytes up to
+/// where it was written.
+fn killed_after_updates() -> (Cluster, PathBuf, Vec<u8>) {
+    let mut cluster = Cluster::start();
+    let mut client = cluster.client();
+    (0..50).for_each(|index| put(&mut client, index));
+    cluster.await_equal();
+    cluster.kill(0);
+    let path = cluster.segment(0);
+    let mut bytes = fs::read(&path).unwrap();
+    let written = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1; // zeros are written ahead
+    bytes.truncate(written);
+    (cluster, path, bytes)
+}
+
+#[test]
+fn a_flipped_byte_in_the_middle_of_a_log_is_refused_with_path_and_offset_and_left_as_it_is() {
+    let (cluster, path, bytes) = killed_after_updates();
+    let middle = bytes.len() / 2;
+    let mut file = OpenOptions::new().write(true).open(&path).unwrap();
+    file.seek(SeekFrom::Start(middle as u64)).unwrap();
+    file.write_all(&[bytes[middle] ^ 0x10]).unwrap();
+    let before = fs::read(&path).unwrap();
+
+    let output = cluster.run_briefly(0);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(20), "{said}");
+    assert!(said.contains(&path.display().to_string()) && said.contains("offset"), "{said}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn half_a_write_at_the_end_of_a_log_is_dropped_and_said_so_and_the_server_catches_up() {
+    let (mut cluster, path, bytes) = killed_after_updates();
+    OpenOptions::new().write(true).open(&path).unwrap().set_len(bytes.len() as u64 - 20).unwrap();
+
+    let output = cluster.run_briefly(0);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains(&path.display().to_string()) && said.contains("dropped"), "{said}");
+
+    cluster.launch(0);
+    cluster.await_equal();
+    let mut client = cluster.client();
+    (0..50).for_each(|index| assert_there(&mut client, index));
+}
+
+#[test]
+fn another_servers_directory_and_another_clusters_are_refused() {
+    let (cluster, _, _) = killed_after_updates();
+    let text = fs::read_to_string(cluster.config(0)).unwrap();
+    for wrong in [text.replace("server = 0", "server = 1"), format!("cluster = 2\n{text}")] {
+        fs::write(cluster.config(0), wrong).unwrap();
+        let output = cluster.run_briefly(0);
+        assert_eq!(output.status.code(), Some(21), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+fn command(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).env_remove("CLUSTER_SERVERS").output().unwrap()
+}
+
+#[test]
+fn the_key_value_commands_print_values_on_stdout_and_the_rest_on_stderr() {
+    let cluster = Cluster::start();
+    let servers = cluster.addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
+    let kv = |arguments: &[&str]| {
+        let output = command(&[&["kv", "--timeout-ms", "60000", "--servers", &servers], arguments].concat());
+        let text = |bytes| String::from_utf8(bytes).unwrap().trim_end().to_owned();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    let says = |code, out: &str, error: &str| (code, out.to_owned(), error.to_owned());
+    assert_eq!(kv(&["get", "k"]), says(1, "", "not found"));
+    assert_eq!(kv(&["put", "k", "1"]), says(0, "", "created"));
+    assert_eq!(kv(&["put", "k", "2"]), says(0, "", "replaced"));
+    assert_eq!(kv(&["cas", "k", "1", "3"]), says(1, "2", ""));
+    assert_eq!(kv(&["cas", "k", "2", "3"]), says(0, "", "swapped"));
+    assert_eq!(kv(&["get", "k"]), says(0, "3", ""));
+    assert_eq!(kv(&["delete", "k"]), says(0, "", "deleted"));
+    let json = r#"{"command":"kv","outcome":"not found","schema":1,"value":null}"#;
+    assert_eq!(kv(&["--json", "get", "k"]), says(1, json, ""));
+}
+
+#[test]
+fn a_client_that_nobody_answers_says_that_the_outcome_is_unknown() {
+    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap().to_string();
+    let output = command(&["kv", "--timeout-ms", "300", "--servers", &address, "put", "k", "v"]);
+    assert_eq!(output.status.code(), Some(24));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("outcome unknown"));
+    let output = command(&["status", "--timeout-ms", "300", "--servers", &address]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("unreachable"));
+}
+
+#[test]
+fn a_configuration_with_an_unknown_key_is_refused_with_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("0.toml");
+    fs::write(&path, "server = 0\ndata = \"0\"\nservers = [\"127.0.0.1:1\"]\nlaese_ms = 5\n").unwrap();
+    let output = command(&["node", "--config", path.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("line 4") && said.contains("laese_ms"), "{said}");
+}
+
+#[test]
+fn the_demo_loses_nothing() {
+    let output = command(&["demo", "--once", "--json"]);
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(out.contains(r#""lost":0"#) && out.contains(r#""schema":1"#), "{out}");
+}
