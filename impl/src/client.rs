@@ -141,10 +141,6 @@ impl Link {
         let first = destination.servers.first().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "a client needs the address of at least one server")
         })?;
-        let any: SocketAddr = match first {
-            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        };
         let origin = Origin {
             cluster: destination.cluster,
             sender: datagram::Sender::Client(Rng::from_system().next_u64()),
@@ -152,7 +148,7 @@ impl Link {
         };
         Ok(Self {
             group: destination.group,
-            udp: Udp::bind(any)?,
+            udp: Udp::bind(address_to_reach(first))?,
             outbox: Outbox::new(origin, destination.datagram_bytes),
             unpacker: Unpacker::new(destination.cluster),
             buffer: vec![0; DATAGRAM_BYTES_MAX],
@@ -186,5 +182,15 @@ impl Link {
             .filter_map(|(_, body)| datagram::decode(body).ok())
             .collect();
         Ok(Some((from, responses)))
+    }
+}
+
+/// The address to bind for a client of `server`: the same interface if that is this machine's own, else any.
+fn address_to_reach(server: &SocketAddr) -> SocketAddr {
+    match server {
+        SocketAddr::V4(server) if server.ip().is_loopback() => (Ipv4Addr::LOCALHOST, 0).into(),
+        SocketAddr::V6(server) if server.ip().is_loopback() => (Ipv6Addr::LOCALHOST, 0).into(),
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     }
 }

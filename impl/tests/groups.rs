@@ -1,0 +1,84 @@
+//! A node with several groups: one socket and one log, histories of their own.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::mpsc;
+
+use cluster::clock::BootClock;
+use cluster::config::NodeConfig;
+use cluster::driver::{Driver, Identity};
+use cluster::kv::{Change, Question, Reply, Store};
+use cluster::log::{self, Log};
+use cluster::network::Udp;
+use cluster::rng::Rng;
+use cluster::spec::ServerId;
+
+const GROUPS: [u16; 2] = [0, 700];
+
+type NodeDriver = Driver<BootClock, Log, Udp, Store>;
+
+/// The only server of its cluster, as its log makes it.
+fn open(directory: &Path) -> NodeDriver {
+    let udp = Udp::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let mut config = NodeConfig::new(0, directory.into(), vec![udp.address().unwrap()]);
+    config.lease_ms = 20;
+    let (log, recovery) = Log::open(directory, log::Identity { cluster: 1, server: 0 }).unwrap();
+    let identity = Identity {
+        cluster: 1,
+        server: ServerId(0),
+        boots: recovery.boots,
+        addresses: config.servers.clone(),
+        datagram_bytes: config.datagram_bytes,
+    };
+    let mut driver = Driver::new(identity, BootClock, log, udp, Rng::seeded(1));
+    for id in GROUPS {
+        let records = recovery.records.iter().filter(|(group, _)| *group == id);
+        let records = records.map(|(_, record)| record.clone());
+        driver.add_group(id, config.protocol().unwrap(), records, Store::default()).unwrap();
+    }
+    driver
+}
+
+fn put(driver: &mut NodeDriver, group: u16, value: &str) {
+    let (done, learnt) = mpsc::channel();
+    let change = Change::Put { key: "k".into(), value: value.into() };
+    driver.propose(group, change.encode().into(), done);
+    loop {
+        driver.step().unwrap();
+        if let Ok(learnt) = learnt.try_recv() {
+            return drop(learnt.unwrap());
+        }
+    }
+}
+
+fn get(driver: &mut NodeDriver, group: u16) -> Reply {
+    let question = Question::Get { key: "k".into() }.encode();
+    let (mut done, mut answer) = mpsc::channel();
+    driver.query(group, question.clone().into(), done);
+    loop {
+        driver.step().unwrap();
+        match answer.try_recv() {
+            Ok(Ok(reply)) => return Reply::decode(&reply).unwrap(),
+            Ok(Err(_)) => {
+                // It does not lead yet: ask again.
+                (done, answer) = mpsc::channel();
+                driver.query(group, question.clone().into(), done);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+#[test]
+fn groups_share_a_log_and_nothing_else_also_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut driver = open(directory.path());
+    for group in GROUPS {
+        put(&mut driver, group, &format!("of {group}"));
+    }
+    drop(driver);
+    let mut driver = open(directory.path());
+    let found: BTreeSet<_> = GROUPS.map(|group| format!("{:?}", get(&mut driver, group))).into();
+    let expected = GROUPS.map(|group| format!("{:?}", Reply::Found(format!("of {group}").into())));
+    assert_eq!(found, expected.into());
+}
