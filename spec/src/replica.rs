@@ -87,7 +87,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
         };
         replica.apply_committed(effects);
         replica.arm_election(effects);
-        if replica.durable.attempted > View::NONE {
+        if replica.durable.attempted > View::NONE && replica.config.lease_term > Span::ZERO {
             // 4.3.3: a restarted leader tells the others that its leadership is free to compete for.
             replica.release(replica.durable.attempted, effects);
         }

@@ -187,9 +187,10 @@ pub trait Rules {
     /// What does an acceptor take for granted after a restart at `now`?
     ///
     /// J3: grants are not written to disk, so the leader of the promised view may hold one of the longest term
-    /// ever granted here. 4.3.3 treats the leader's restart only.
+    /// ever granted here (zero: none was). 4.3.3 treats the leader's restart only.
     fn grant_after_restart(&self, promised: View, grant_term: Span, now: LocalTime) -> Option<Grant> {
-        (promised > View::NONE).then_some(Grant { view: promised, round: 0, until: now + grant_term })
+        let granted = promised > View::NONE && grant_term > Span::ZERO;
+        granted.then_some(Grant { view: promised, round: 0, until: now + grant_term })
     }
 
     /// Does a Release of `released` end a grant that was last given in `granted`?
