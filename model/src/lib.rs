@@ -1,1 +1,35 @@
-//! The stateright model of the handlers in `spec`.
+//! The stateright model of the handlers in `spec`: every reachable state of real scopes of the code that the
+//! cluster runs.
+//!
+//! How it is put together, from the inside out:
+//!
+//! - [`step`] gives one input to one server's real handlers and carries their effects out as a caller would. A local
+//!   transition depends on that server alone, so it is computed once and remembered ([`intern`]).
+//! - [`state`] is the global state: the servers, the messages in flight (a set that is never emptied, which is loss,
+//!   duplication and reordering at once) and what an observer has seen. [`observe`] keeps the latter: what is chosen,
+//!   acknowledged, read and broken.
+//! - [`system`] is the `stateright::Model`; [`scope`] its bounds; [`reduction`] says which messages can be dropped and
+//!   why.
+//! - [`properties`] must hold everywhere; [`probes`] must happen somewhere; each of the [`variant`]s must fall.
+//! - [`check`] exhausts scopes, [`report`] prints, [`explore`] serves stateright's Explorer, with a [`diagram`] of the
+//!   path. [`words`] says what happens.
+//!
+//! What a scope does not cover, no run of `check` says anything about: more servers, views, slots, crashes or rounds
+//! than its bounds; other ratios of clock rates; snapshots and changes of membership, which the handlers do not have.
+
+pub mod check;
+pub mod diagram;
+pub mod exit;
+pub mod explore;
+pub mod intern;
+pub mod observe;
+pub mod probes;
+pub mod properties;
+pub mod reduction;
+pub mod report;
+pub mod scope;
+pub mod state;
+pub mod step;
+pub mod system;
+pub mod variant;
+pub mod words;

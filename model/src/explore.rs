@@ -1,0 +1,90 @@
+//! `explore`: stateright's Explorer over a scope, opened at the counterexample of a variant.
+
+use std::net::{SocketAddr, TcpListener};
+
+use stateright::{Checker, Model};
+
+use crate::scope::Scope;
+use crate::state::State;
+use crate::system::{Action, Reductions, System};
+use crate::variant::Variant;
+
+/// Why the Explorer could not be opened.
+#[derive(Debug)]
+pub enum Error {
+    /// The address cannot be listened on.
+    Address(SocketAddr, std::io::Error),
+    /// The variant breaks nothing in this scope.
+    Survived,
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address, error) => {
+                write!(f, "cannot listen on {address}: {error}; choose another with --address")
+            }
+            Self::Survived => {
+                write!(f, "the variant breaks nothing in this scope, so there is no counterexample to show")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The link to open first: the initial state, or the counterexample of the variant.
+///
+/// # Errors
+/// If the variant survives.
+pub fn link(
+    scope: &Scope,
+    variant: Variant,
+    reductions: Reductions,
+    address: SocketAddr,
+) -> Result<String, Error> {
+    let page = format!("http://{address}/#/steps");
+    let Some(description) = variant.description() else { return Ok(format!("{page}/0")) };
+    let system = System::new(scope, variant, reductions).only(description.falls);
+    let checker = system.checker().threads(1).spawn_bfs().join();
+    let path = checker.discovery(description.falls).ok_or(Error::Survived)?;
+    Ok(format!("{page}/{}", indices(checker.model(), &path.into_vec())))
+}
+
+/// A path as the Explorer writes it: the index of the initial state, then of each action among those that change
+/// something.
+fn indices(system: &System, path: &[(State, Option<Action>)]) -> String {
+    let mut text = String::from("0");
+    for (state, action) in path {
+        let Some(action) = action else { break };
+        let mut actions = Vec::new();
+        system.actions(state, &mut actions);
+        let index =
+            actions.iter().position(|other| other == action).expect("the path was made of these actions");
+        text += &format!("/{index}");
+    }
+    text
+}
+
+/// Serves the Explorer until the process ends.
+///
+/// # Errors
+/// If the address cannot be listened on.
+pub fn serve(
+    scope: &Scope,
+    variant: Variant,
+    reductions: Reductions,
+    address: SocketAddr,
+) -> Result<(), Error> {
+    free(address)?;
+    System::new(scope, variant, reductions).checker().serve(address);
+    Ok(())
+}
+
+/// Fails if the address is taken: the Explorer would panic.
+///
+/// # Errors
+/// If the address cannot be listened on.
+pub fn free(address: SocketAddr) -> Result<(), Error> {
+    TcpListener::bind(address).map(drop).map_err(|error| Error::Address(address, error))
+}

@@ -1,0 +1,175 @@
+//! What `check` prints: a table and counterexamples for people, one JSON object for programs.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use serde_json::{Value, json};
+
+use crate::check::{Counterexample, Outcome};
+use crate::exit::Exit;
+use crate::variant::Variant;
+
+/// What the outcomes come to.
+pub fn exit(variant: Variant, outcomes: &[Outcome]) -> Exit {
+    if outcomes.iter().any(|outcome| !outcome.holds()) {
+        return Exit::Violated;
+    }
+    if outcomes.iter().any(|outcome| !outcome.complete()) {
+        return Exit::Incomplete;
+    }
+    if variant != Variant::Correct {
+        return Exit::Survived;
+    }
+    if outcomes.iter().any(|outcome| !outcome.all_reached()) {
+        return Exit::NotReached;
+    }
+    Exit::Done
+}
+
+/// The JSON object of `check --json`.
+pub fn json(variant: Variant, outcomes: &[Outcome]) -> Value {
+    json!({
+        "schema": 1,
+        "command": "check",
+        "variant": variant.description().map(|description| description.name),
+        "complete": outcomes.iter().all(Outcome::complete),
+        "ok": exit(variant, outcomes) == Exit::Done,
+        "scopes": outcomes.iter().map(scope_json).collect::<Vec<_>>(),
+    })
+}
+
+fn scope_json(outcome: &Outcome) -> Value {
+    let properties: Vec<_> = outcome
+        .verdicts
+        .iter()
+        .map(|verdict| {
+            json!({
+                "name": verdict.name,
+                "holds": verdict.counterexample.is_none(),
+                "counterexample": verdict.counterexample.as_ref().map(|found| &found.steps),
+            })
+        })
+        .collect();
+    let probes: Vec<_> =
+        outcome.probes.iter().map(|(name, reached)| json!({ "name": name, "reached": reached })).collect();
+    json!({
+        "name": outcome.scope.name,
+        "bounds": outcome.scope,
+        "states": outcome.states,
+        "distinct": outcome.distinct,
+        "depth": outcome.depth,
+        "seconds": outcome.elapsed.as_secs_f64(),
+        "properties": properties,
+        "probes": probes,
+    })
+}
+
+/// The table of `check`, and what follows it.
+pub fn text(variant: Variant, outcomes: &[Outcome]) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["scope", "states", "distinct", "depth", "seconds", "states/s", "properties", "probes"]);
+    for outcome in outcomes {
+        let seconds = outcome.elapsed.as_secs_f64();
+        let held = outcome.verdicts.iter().filter(|verdict| verdict.counterexample.is_none()).count();
+        let reached = outcome.probes.iter().filter(|(_, reached)| *reached).count();
+        table.add_row([
+            outcome.scope.name.to_string(),
+            grouped(outcome.states),
+            grouped(outcome.distinct),
+            outcome.depth.to_string(),
+            format!("{seconds:.1}"),
+            grouped(
+                outcome.states * 1000
+                    / usize::try_from(outcome.elapsed.as_millis()).unwrap_or(usize::MAX).max(1),
+            ),
+            format!("{held} of {} hold", outcome.verdicts.len()),
+            format!("{reached} of {} reached", outcome.probes.len()),
+        ]);
+    }
+    for column in 1..=5 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut text = format!("{table}\n\n");
+    text += &outcomes.iter().map(details).collect::<String>();
+    text += &conclusion(variant, outcomes);
+    text
+}
+
+fn details(outcome: &Outcome) -> String {
+    let mut text = format!("{}: {}\n", outcome.scope.name, outcome.scope.bounds());
+    if let Some(reason) = outcome.incomplete {
+        text += &format!("  INCOMPLETE: {reason}\n");
+    }
+    let mark = |good| if good { "holds" } else { "FALLS" };
+    for verdict in &outcome.verdicts {
+        text += &format!("  {}  {}\n", mark(verdict.counterexample.is_none()), verdict.name);
+    }
+    for (name, reached) in &outcome.probes {
+        text += &format!("  {}  {name}\n", if *reached { "reached" } else { "NEVER REACHED" });
+    }
+    for verdict in &outcome.verdicts {
+        if let Some(found) = &verdict.counterexample {
+            text += &counterexample(verdict.name, found);
+        }
+    }
+    text + "\n"
+}
+
+/// A counterexample, step by step.
+pub fn counterexample(property: &str, found: &Counterexample) -> String {
+    let mut text = format!("\n'{property}' falls, by {} steps:\n\n", found.steps.len());
+    for (number, step) in found.steps.iter().enumerate() {
+        text += &format!("{:>3}. {}\n", number + 1, step.replace('\n', "\n   "));
+    }
+    text + &format!("\n{}\n", capitalised(&found.why))
+}
+
+fn conclusion(variant: Variant, outcomes: &[Outcome]) -> String {
+    let distinct: usize = outcomes.iter().map(|outcome| outcome.distinct).sum();
+    let chance: f64 = outcomes.iter().map(Outcome::collision_chance).sum();
+    let explored = format!(
+        "{} distinct states; chance that two of them shared a fingerprint: {chance:.0e}.",
+        grouped(distinct)
+    );
+    match (exit(variant, outcomes), variant.description()) {
+        (Exit::Violated, Some(description)) => format!(
+            "The variant {} ({}) breaks '{}', as it should.\nSee it: model explore {} --variant {}\n",
+            description.name, description.deviation, description.falls, description.scope, description.name
+        ),
+        (Exit::Violated, None) => format!("A property does not hold. {explored}\n"),
+        (Exit::Incomplete, _) => {
+            format!("Not complete: nothing is said about states that were not explored. {explored}\n")
+        }
+        (Exit::Survived, _) => {
+            format!("The variant survived: the check cannot see what it does wrong. {explored}\n")
+        }
+        (Exit::NotReached, _) => {
+            format!("A probe was never reached: a property may hold for want of an occasion. {explored}\n")
+        }
+        _ => format!(
+            "Every property holds in every reachable state, and every probe was reached. {explored}\n"
+        ),
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).chain(['.']).collect())
+}
+
+/// A number with its thousands apart.
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,315 @@
+//! Scopes: the bounds within which every reachable state is explored, and the table that `check` runs.
+
+use serde::Serialize;
+use spec::{Config, ServerId, Span};
+
+/// The most servers that a scope can have.
+pub const SERVERS_MAX: usize = 5;
+
+/// How time passes: each tick advances each server's clock by a slow or a fast step, as it likes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Clocks {
+    /// The holder's term `L`, in clock units.
+    pub lease_term: u8,
+    /// The grantor's term `G`.
+    pub grant_term: u8,
+    /// The steps; their ratio is the drift bound `1 + ε`.
+    pub slow: u8,
+    /// The fast step.
+    pub fast: u8,
+}
+
+/// Drift up to 3/2 in units of which a slow step takes two and a fast one three; `L` is four slow steps and `G`
+/// four fast ones, the least that `L·(1+ε) ≤ G` allows.
+pub const CLOCKS: Clocks = Clocks { lease_term: 8, grant_term: 12, slow: 2, fast: 3 };
+
+/// The same drift with terms of two steps, where the state space must stay small.
+pub const SHORT_CLOCKS: Clocks = Clocks { lease_term: 4, grant_term: 6, slow: 2, fast: 3 };
+
+/// A named bound.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Scope {
+    /// Its name on the command line.
+    #[serde(skip)]
+    pub name: &'static str,
+    /// What it is for, in a line.
+    #[serde(skip)]
+    pub purpose: &'static str,
+    /// `N`.
+    pub servers: u8,
+    /// Quorums of phase 1 and phase 2, if they are not majorities.
+    pub quorums: Option<(u8, u8)>,
+    /// Slots that can be proposed in, above those that opened the sessions.
+    pub slots: u8,
+    /// How many views can be attempted, whatever their numbers.
+    pub views: u8,
+    /// How many of them by one server.
+    pub views_each: u8,
+    /// Updates that clients submit, each once, each at any leader.
+    pub updates: u8,
+    /// Crashes (and restarts) of each server.
+    pub crashes: u8,
+    /// Crashes of all servers together, if that is less.
+    pub crashes_together: Option<u8>,
+    /// Lease requests, or confirmations, of each view.
+    pub rounds: u8,
+    /// Requests of all views together, if that is less.
+    pub rounds_together: Option<u8>,
+    /// How often leaders resign, together.
+    pub resigns: u8,
+    /// Reads that clients ask for, one at a time. Lease reads need none: each state in which one could be served
+    /// counts as one.
+    pub reads: u8,
+    /// Leases and drifting clocks; without them no time passes.
+    pub lease: Option<Clocks>,
+    /// Whether records become durable in a step of their own.
+    pub flush: bool,
+    /// Whether updates can reach servers that do not lead, and be forwarded.
+    pub forward: bool,
+    /// The probes that must be reached, by name.
+    #[serde(skip)]
+    pub probes: &'static [&'static str],
+}
+
+impl Scope {
+    const BASE: Self = Self {
+        name: "custom",
+        purpose: "",
+        servers: 3,
+        quorums: None,
+        slots: 2,
+        views: 2,
+        views_each: 1,
+        updates: 2,
+        crashes: 0,
+        crashes_together: None,
+        rounds: 0,
+        rounds_together: None,
+        resigns: 0,
+        reads: 0,
+        lease: None,
+        flush: false,
+        forward: false,
+        probes: &["a view is established"],
+    };
+
+    /// A scope of one's own, to be filled in.
+    pub fn custom() -> Self {
+        Self::BASE.clone()
+    }
+
+    /// The configuration of one server in this scope.
+    pub fn config(&self, me: ServerId) -> Config {
+        const DRIFT_MILLIONTHS: u32 = 1_000_000;
+        let clocks = self.lease.unwrap_or(Clocks { lease_term: 0, grant_term: 0, slow: 1, fast: 1 });
+        let (slow, fast) = (u32::from(clocks.slow), u32::from(clocks.fast));
+        let mut config = Config {
+            grant_term: Span(clocks.grant_term.into()),
+            drift_ppm: (fast - slow) * DRIFT_MILLIONTHS / slow,
+            renew_interval: Span(clocks.slow.into()),
+            // Elections that fail are as free to be repeated as any: the back-off is the environment's.
+            backoff_doublings_max: 0,
+            ..Config::new(me, self.servers, Span(clocks.lease_term.into()))
+        };
+        if let Some((phase1, phase2)) = self.quorums {
+            (config.phase1_quorum, config.phase2_quorum) = (phase1, phase2);
+        }
+        config
+    }
+
+    /// The slots that opened the clients' sessions before the exploration begins, one an update.
+    pub fn sessions(&self) -> u64 {
+        self.updates.into()
+    }
+
+    /// The highest slot that may be proposed in.
+    pub fn highest_slot(&self) -> u64 {
+        self.sessions() + u64::from(self.slots)
+    }
+
+    /// The bounds in a line.
+    pub fn bounds(&self) -> String {
+        let mut parts = vec![
+            format!("{} servers", self.servers),
+            format!("{} slots", self.slots),
+            format!("{} views", self.views),
+            format!("{} updates", self.updates),
+        ];
+        let mut add = |count: u8, what: &str| {
+            if count > 0 {
+                parts.push(format!("{count} {what}"));
+            }
+        };
+        add(self.crashes, "crashes each");
+        add(self.rounds, "rounds");
+        add(self.resigns, "resigns");
+        add(self.reads, "reads");
+        if let Some((phase1, phase2)) = self.quorums {
+            parts.push(format!("quorums {phase1}+{phase2}"));
+        }
+        if let Some(clocks) = self.lease {
+            parts.push(format!(
+                "L={} G={} drift {}/{}",
+                clocks.lease_term, clocks.grant_term, clocks.fast, clocks.slow
+            ));
+        }
+        if self.flush {
+            parts.push("separate flush".into());
+        }
+        if self.forward {
+            parts.push("forwarding".into());
+        }
+        parts.join(", ")
+    }
+}
+
+/// The scopes that `check` runs when none is named, the slowest first.
+pub const SCOPES: &[Scope] = &[
+    Scope {
+        name: "reads",
+        purpose: "reads under a lease that moves, among updates",
+        slots: 1,
+        updates: 1,
+        rounds: 1,
+        lease: Some(SHORT_CLOCKS),
+        probes: &[
+            "a lease read sees an update",
+            "a lease read must wait for older views",
+            "the lease moves to another server",
+            "a lagging server is reconciled",
+        ],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "flush",
+        purpose: "records reach the disk late, and a crash keeps any prefix of them",
+        slots: 1,
+        crashes: 1,
+        crashes_together: Some(1),
+        flush: true,
+        probes: &[
+            "a view is established",
+            "a crash loses records",
+            "a crash keeps some of the records",
+            "a message waits for the disk",
+            "a new leader proposes what an old one began",
+        ],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "lease",
+        purpose: "the lease moves between servers whose clocks drift, and its holder or a grantor restarts",
+        slots: 0,
+        updates: 0,
+        views: 3,
+        crashes: 1,
+        crashes_together: Some(1),
+        rounds: 2,
+        rounds_together: Some(2),
+        lease: Some(SHORT_CLOCKS),
+        probes: &[
+            "a lease is acquired",
+            "a lease is renewed",
+            "the lease moves to another server",
+            "a grant keeps a candidate out",
+            "a restarted grantor keeps a candidate out",
+            "a restarted leader meets a grant of its old view",
+        ],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "agreement",
+        purpose: "each server leads once, one restarts: what is chosen stays chosen",
+        views: 3,
+        crashes: 1,
+        crashes_together: Some(1),
+        probes: &[
+            "a view is established",
+            "a new leader proposes what an old one began",
+            "a new leader fills a hole",
+            "a stale Propose is refused",
+            "a stale Prepare is refused",
+            "a leader is refused and steps down",
+            "a committed slot is answered with its Commit",
+            "a mark meets votes of another view",
+            "a server learns by a mark",
+            "a restarted server votes",
+        ],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "renewal",
+        purpose: "a lease is renewed and then moves, in one run",
+        slots: 0,
+        updates: 0,
+        views: 3,
+        rounds: 2,
+        rounds_together: Some(3),
+        lease: Some(SHORT_CLOCKS),
+        probes: &["a lease is renewed", "the lease moves to another server", "a grant keeps a candidate out"],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "stable",
+        purpose: "a leader with a lease is refused and prepares a higher view of its own; leaders resign",
+        slots: 0,
+        updates: 0,
+        views: 3,
+        views_each: 2,
+        rounds: 1,
+        rounds_together: Some(2),
+        resigns: 1,
+        lease: Some(SHORT_CLOCKS),
+        probes: &[
+            "a lease is acquired",
+            "a leader with a lease prepares a higher view",
+            "a release ends a grant",
+        ],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "confirmed-reads",
+        purpose: "reads without a lease, each confirmed by a round of its own",
+        slots: 1,
+        updates: 1,
+        rounds: 1,
+        reads: 1,
+        probes: &["a read is served after a round", "a read is refused"],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "forwarding",
+        purpose: "updates reach servers that do not lead, and are passed on",
+        slots: 1,
+        updates: 1,
+        forward: true,
+        probes: &[
+            "an update is forwarded",
+            "an update is redirected",
+            "a forwarded update is answered where it came from",
+        ],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "quorum",
+        purpose: "four servers, where half is no majority",
+        servers: 4,
+        slots: 1,
+        probes: &["a view is established", "a new leader proposes what an old one began"],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "quorums",
+        purpose: "four servers with quorums of three promises and two votes",
+        servers: 4,
+        quorums: Some((3, 2)),
+        slots: 1,
+        probes: &["a view is established", "a new leader proposes what an old one began"],
+        ..Scope::BASE
+    },
+];
+
+/// The scope of that name.
+pub fn named(name: &str) -> Option<&'static Scope> {
+    SCOPES.iter().find(|scope| scope.name == name)
+}

@@ -1,0 +1,355 @@
+//! Local transitions: one input given to one server's real handlers, and its effects carried out as a caller
+//! would. A local transition depends on that server alone, so it is computed once and remembered.
+
+use spec::{
+    Command, Durable, Effect, Effects, Message, Outcome, Record, Replica, Role, ServerId, Slot, Span, Timer,
+    Update, View, When,
+};
+
+use crate::intern::Interner;
+use crate::scope::Scope;
+use crate::state::{Choice, Envelope, Held, MessageRef, NOW, Node, NodeRef, Value};
+use crate::variant::Variant;
+
+/// What can happen to one server.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Input {
+    /// A message arrives.
+    Deliver(MessageRef),
+    /// Its election timer runs out.
+    Elect,
+    /// Its renewal timer runs out.
+    Renew,
+    /// A client submits an update.
+    Submit(Value),
+    /// A client asks to read.
+    Read,
+    /// It gives its leadership up.
+    Resign,
+    /// Its disk has written everything.
+    Flush,
+    /// It crashes, keeps so many of the records that were not durable yet, and restarts.
+    Crash(u8),
+    /// Its clock advances.
+    Tick(u8),
+}
+
+impl Input {
+    /// A number of its own for each input.
+    fn code(self) -> u64 {
+        let (kind, argument) = match self {
+            Self::Deliver(message) => (0, message.0.index as u64),
+            Self::Elect => (1, 0),
+            Self::Renew => (2, 0),
+            Self::Submit(value) => (3, value.into()),
+            Self::Read => (4, 0),
+            Self::Resign => (5, 0),
+            Self::Flush => (6, 0),
+            Self::Crash(kept) => (7, kept.into()),
+            Self::Tick(step) => (8, step.into()),
+        };
+        kind << 32 | argument
+    }
+}
+
+/// Something that an observer notes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// A client submitted an update.
+    Submitted(Value),
+    /// A client asked to read.
+    ReadBegan,
+    /// A leader resigned.
+    Resigned,
+    /// A vote became durable.
+    Voted(Slot, View, Choice),
+    /// A client has its answer; the update is in this slot.
+    Acknowledged(Value, Slot),
+    /// A read was served, with so many slots applied.
+    Served(Slot),
+    /// A read was refused.
+    Refused,
+    /// A message left that the durable records do not cover.
+    Uncovered,
+}
+
+/// The outcome of one input at one server.
+pub struct Local {
+    /// The server afterwards.
+    pub node: NodeRef,
+    /// What it sent to others, or to itself where own messages travel.
+    pub sent: Vec<MessageRef>,
+    /// What an observer notes.
+    pub events: Vec<Event>,
+    /// Whether the handlers went beyond the bounds of the scope.
+    pub outside: bool,
+    /// The kinds of effects, for probes and for people.
+    pub effects: Vec<Effect<Value>>,
+}
+
+/// Runs inputs for the servers of one scope.
+pub struct Stepper {
+    scope: Scope,
+    variant: Variant,
+    own_at_once: bool,
+    nodes: Interner<Node, &'static Local>,
+    messages: Interner<Envelope, ()>,
+}
+
+impl Stepper {
+    /// A stepper for a scope and a variant. With `own_at_once` a server's messages to itself are handled in the
+    /// step that releases them.
+    pub fn new(scope: Scope, variant: Variant, own_at_once: bool) -> Self {
+        Self { scope, variant, own_at_once, nodes: Interner::default(), messages: Interner::default() }
+    }
+
+    /// A server at the beginning: every client's session is open.
+    pub fn first(&self, me: ServerId) -> NodeRef {
+        let sessions = (1..=self.scope.sessions())
+            .map(|slot| Record::Learnt { slot: Slot(slot), command: Command::Open { nonce: slot } });
+        // Long ago each server attempted a view that nobody heard of. Only the order of views matters to the handlers,
+        // and so those of one attempt each are 1.0, 2.1, 3.2, … in every run.
+        let attempted = Record::Attempt(View::new(me.0.into(), me));
+        let durable: Durable<Value> = sessions.chain((me.0 > 0).then_some(attempted)).collect();
+        let (replica, _) = self.recover(me, durable.clone());
+        self.nodes.intern(Node {
+            replica,
+            durable,
+            unwritten: Vec::new(),
+            held: Vec::new(),
+            applied: Vec::new(),
+            elections: 0,
+            requests: 0,
+            crashes: 0,
+            holder: false,
+            readable: None,
+        })
+    }
+
+    /// The messages of these indices.
+    pub fn messages(&self, indices: impl Iterator<Item = usize>) -> Vec<MessageRef> {
+        self.messages.select(indices)
+    }
+
+    /// How many different messages were sent.
+    pub fn messages_len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// How many different servers there were.
+    pub fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// What `input` does to `node`, by the real handlers.
+    pub fn step(&self, node: NodeRef, input: Input) -> &'static Local {
+        node.remember(input.code(), || Box::leak(Box::new(self.compute(node, input))))
+    }
+
+    fn compute(&self, node: NodeRef, input: Input) -> Local {
+        let mut run = Run::new(self, Node::clone(&node));
+        let mut effects = Effects::new();
+        let replica = &mut run.node.replica;
+        match input {
+            Input::Deliver(message) => {
+                replica.receive(message.from, message.message.clone(), NOW, &mut effects);
+            }
+            Input::Elect => replica.timeout(Timer::Election, NOW, &mut effects),
+            Input::Renew => {
+                replica.timeout(Timer::Renew, NOW, &mut effects);
+                run.node.requests += u8::from(self.scope.rounds_together.is_some());
+            }
+            Input::Submit(value) => {
+                replica.submit(command(value), &mut effects);
+                run.events.push(Event::Submitted(value));
+            }
+            Input::Read => {
+                replica.read(0, NOW, &mut effects);
+                run.events.push(Event::ReadBegan);
+            }
+            Input::Resign => {
+                replica.resign(&mut effects);
+                run.events.push(Event::Resigned);
+            }
+            Input::Flush => run.flush(),
+            Input::Crash(kept) => {
+                let (unwritten, held) = (run.node.unwritten.len(), run.node.held.len());
+                let durable = run.crash(kept.into());
+                let (recovered, listed) = self.recover(run.node.replica.config().me, durable);
+                // A crash that loses nothing is none: it need not be counted.
+                let lost = recovered != run.node.replica || usize::from(kept) < unwritten || held > 0;
+                run.node.crashes += u8::from(lost);
+                run.node.replica = recovered;
+                effects = listed;
+            }
+            Input::Tick(step) => {
+                replica.shift_time(Span(-i64::from(step)));
+                replica.forget_expired(NOW);
+            }
+        }
+        run.carry_out(&mut effects);
+        run.finish()
+    }
+
+    fn recover(&self, me: ServerId, durable: Durable<Value>) -> (Replica<Value, Variant>, Effects<Value>) {
+        let mut effects = Effects::new();
+        let config = self.variant.config(self.scope.config(me));
+        let replica = Replica::recover(config, self.variant, durable, NOW, &mut effects)
+            .unwrap_or_else(|error| panic!("scope {}: {error}", self.scope.name));
+        (replica, effects)
+    }
+}
+
+/// The command that submits an update: the first of its client's session.
+pub fn command(value: Value) -> Command<Value> {
+    Command::Update(Update { session: spec::SessionId(Slot(u64::from(value) + 1)), sequence: 1, value })
+}
+
+/// One input being carried out.
+struct Run<'a> {
+    stepper: &'a Stepper,
+    node: Node,
+    sent: Vec<MessageRef>,
+    events: Vec<Event>,
+    effects: Vec<Effect<Value>>,
+}
+
+impl<'a> Run<'a> {
+    fn new(stepper: &'a Stepper, node: Node) -> Self {
+        Self { stepper, node, sent: Vec::new(), events: Vec::new(), effects: Vec::new() }
+    }
+
+    /// Carries out effects in their order, and those of own messages that are handled at once.
+    fn carry_out(&mut self, effects: &mut Effects<Value>) {
+        let listed: Vec<_> = effects.drain().collect();
+        for effect in listed {
+            if !matches!(effect, Effect::Arm { .. }) {
+                self.effects.push(effect.clone());
+            }
+            if let Effect::Persist(Record::Attempt(_)) = effect {
+                self.node.elections += 1;
+            }
+            match effect {
+                Effect::Persist(record) if self.stepper.scope.flush => self.node.unwritten.push(record),
+                Effect::Persist(record) => self.write(record),
+                Effect::Send { to, message, when } => self.send(to, message, when),
+                Effect::Apply { slot, value, .. } => self.node.applied.push((slot, value)),
+                Effect::Answer { request, outcome: Outcome::Applied } => {
+                    let slot = self
+                        .node
+                        .applied
+                        .iter()
+                        .rev()
+                        .find(|(_, value)| crate::state::request_of(*value) == request);
+                    self.events.extend(slot.map(|&(slot, value)| Event::Acknowledged(value, slot)));
+                }
+                Effect::Serve(_) => self.events.push(Event::Served(self.node.replica.applied())),
+                Effect::Refuse { .. } => self.events.push(Event::Refused),
+                Effect::Answer { .. } | Effect::Evict(_) | Effect::Arm { .. } => {}
+            }
+        }
+    }
+
+    fn write(&mut self, record: Record<Value>) {
+        if let Record::Vote { view, slot, command } = &record {
+            self.events.push(Event::Voted(*slot, *view, command.into()));
+        }
+        self.node.durable.apply(record);
+    }
+
+    fn send(&mut self, to: ServerId, message: Message<Value>, when: When) {
+        let records = self.node.unwritten.len();
+        if self.stepper.variant.when(&message, when) == When::Durable && records > 0 {
+            // A second copy would only leave later than the first, into a network that duplicates anyway.
+            if !self.node.held.iter().any(|held| held.to == to && held.message == message) {
+                self.node.held.push(Held { to, message });
+            }
+        } else {
+            // What waits for nothing may be handled at once even where the disk is separate.
+            self.release(to, message, self.stepper.own_at_once);
+        }
+    }
+
+    /// A message leaves.
+    fn release(&mut self, to: ServerId, message: Message<Value>, own_at_once: bool) {
+        if !covered(&self.node.durable, &message) {
+            self.events.push(Event::Uncovered);
+        }
+        let from = self.node.replica.config().me;
+        if to == from && own_at_once {
+            let mut effects = Effects::new();
+            self.node.replica.receive(from, message, NOW, &mut effects);
+            self.carry_out(&mut effects);
+        } else {
+            self.sent.push(self.stepper.messages.intern(Envelope { from, to, message }));
+        }
+    }
+
+    fn flush(&mut self) {
+        for record in std::mem::take(&mut self.node.unwritten) {
+            self.write(record);
+        }
+        for held in std::mem::take(&mut self.node.held) {
+            // Not even the server's own: they come back some time after the disk is done.
+            self.release(held.to, held.message, false);
+        }
+    }
+
+    /// Loses what is volatile; `kept` of the unwritten records had reached the disk all the same.
+    fn crash(&mut self, kept: usize) -> Durable<Value> {
+        let mut unwritten = std::mem::take(&mut self.node.unwritten);
+        unwritten.truncate(kept);
+        unwritten.into_iter().for_each(|record| self.write(record));
+        self.node.held.clear();
+        self.node.applied.clear();
+        self.node.durable.clone()
+    }
+
+    fn finish(mut self) -> Local {
+        self.node.holder = self.node.replica.holds_lease(NOW);
+        self.node.readable = self.node.holder.then(|| lease_read(&self.node.replica)).flatten();
+        let scope = &self.stepper.scope;
+        let replica = &self.node.replica;
+        let beyond_rounds =
+            matches!(replica.role(), Role::Leading(leading) if leading.lease.requested > scope.rounds.into());
+        let outside = self.node.elections > scope.views_each
+            || highest_proposal(replica).0 > scope.highest_slot()
+            || beyond_rounds;
+        Local {
+            outside,
+            node: self.stepper.nodes.intern(self.node),
+            sent: self.sent,
+            events: self.events,
+            effects: self.effects,
+        }
+    }
+}
+
+/// What a read that arrives now would see, if it is served at once: asked of the handlers.
+fn lease_read(replica: &Replica<Value, Variant>) -> Option<Slot> {
+    let mut effects = Effects::new();
+    replica.clone().read(0, NOW, &mut effects);
+    let served = effects.as_slice().iter().any(|effect| matches!(effect, Effect::Serve(_)));
+    served.then(|| replica.applied())
+}
+
+/// The highest slot that a server proposes in.
+fn highest_proposal(replica: &Replica<Value, Variant>) -> Slot {
+    match replica.role() {
+        Role::Leading(leading) => leading.proposals.keys().next_back().copied().unwrap_or(Slot::NONE),
+        Role::Follower | Role::Preparing(_) => Slot::NONE,
+    }
+}
+
+/// Whether what a message says of its sender is durable there.
+fn covered(durable: &Durable<Value>, message: &Message<Value>) -> bool {
+    match message {
+        Message::Prepare { view, .. } => durable.attempted >= *view,
+        Message::Promise { view, .. } | Message::Grant { view, .. } => durable.promised >= *view,
+        Message::Accept { view, slot } => {
+            durable.promised >= *view
+                && durable.history.entry(*slot).is_some_and(|entry| entry.view >= *view || entry.committed)
+        }
+        _ => true,
+    }
+}

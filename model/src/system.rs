@@ -1,0 +1,303 @@
+//! The model: `stateright::Model` written directly over the handlers. One action is one handler call at one
+//! server; messages stay in a set, which is loss, duplication and reordering at once.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use spec::{Role, ServerId};
+use stateright::{Model, Path, Property};
+
+use crate::observe::Observer;
+use crate::probes::{self, Witness};
+use crate::properties;
+use crate::reduction;
+use crate::scope::{SERVERS_MAX, Scope};
+use crate::state::{Ghost, MESSAGES_MAX, MessageRef, MessageSet, NOW, NodeRef, State};
+use crate::step::{Input, Local, Stepper};
+use crate::variant::Variant;
+
+/// One step of the whole system.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Action {
+    /// Something happens to one server.
+    At(ServerId, Input),
+    /// Time passes: each clock advances by the fast step (bit set) or the slow one.
+    Tick(u8),
+}
+
+/// Which reductions are on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reductions {
+    /// A server's own messages are handled in the step that releases them.
+    pub own_at_once: bool,
+    /// Dead messages are dropped.
+    pub drop_dead: bool,
+    /// Of runs that differ in the names of servers only, one is explored.
+    pub symmetric: bool,
+}
+
+impl Reductions {
+    /// All of them.
+    pub const ON: Self = Self { own_at_once: true, drop_dead: true, symmetric: true };
+    /// None.
+    pub const OFF: Self = Self { own_at_once: false, drop_dead: false, symmetric: false };
+}
+
+/// A scope of Paxos, or of a variant of it, ready to be explored.
+pub struct System {
+    /// The bounds.
+    pub scope: Scope,
+    /// Which Paxos.
+    pub variant: Variant,
+    drop_dead: bool,
+    symmetric: bool,
+    /// The one property to look for, if not all.
+    only: Option<&'static str>,
+    stepper: Stepper,
+    observer: Observer,
+    /// Bits of the probes that the scope must reach.
+    wanted: u32,
+    /// Bits of the probes that were reached.
+    reached: AtomicU32,
+    overflow: AtomicBool,
+}
+
+impl System {
+    /// All properties of `variant` in `scope`.
+    pub fn new(scope: &Scope, variant: Variant, reductions: Reductions) -> Self {
+        let scope = variant.scope(scope);
+        let views_each = scope.views_each;
+        Self {
+            stepper: Stepper::new(scope.clone(), variant, reductions.own_at_once),
+            observer: Observer::new(scope.clone(), variant),
+            wanted: probes::mask(scope.probes),
+            scope,
+            variant,
+            drop_dead: reductions.drop_dead,
+            symmetric: reductions.symmetric && views_each == 1,
+            only: None,
+            reached: AtomicU32::new(0),
+            overflow: AtomicBool::new(false),
+        }
+    }
+
+    /// The same, looking for one property only: then the first counterexample of a breadth-first search by one
+    /// thread is a shortest one.
+    #[must_use]
+    pub fn only(mut self, property: &'static str) -> Self {
+        self.only = Some(property);
+        self
+    }
+
+    /// The servers of the scope.
+    pub fn servers(&self) -> impl Iterator<Item = ServerId> + use<> {
+        (0..self.scope.servers).map(ServerId)
+    }
+
+    /// The messages in flight, in an order that depends on what they say only.
+    pub fn in_flight(&self, state: &State) -> Vec<MessageRef> {
+        let mut messages = self.stepper.messages(state.messages.indices());
+        messages.sort_unstable_by_key(|message| (message.to, message.from, message.0.hash));
+        messages
+    }
+
+    /// The local transition of an action at one server.
+    pub fn local(&self, state: &State, server: ServerId, input: Input) -> &'static Local {
+        self.stepper.step(state.nodes[usize::from(server.0)], input)
+    }
+
+    /// The probes that the scope must reach, and whether it has.
+    pub fn probes(&self) -> Vec<(&'static str, bool)> {
+        let reached = self.reached.load(Ordering::Relaxed);
+        let wanted = probes::PROBES.iter().enumerate().filter(|(index, _)| self.wanted & (1 << index) != 0);
+        wanted.map(|(index, probe)| (probe.name, reached & (1 << index) != 0)).collect()
+    }
+
+    /// Whether the scope had more different messages than a state can hold, so that the exploration is not
+    /// complete.
+    pub fn overflowed(&self) -> bool {
+        self.overflow.load(Ordering::Relaxed)
+    }
+
+    /// How many different servers and messages there were.
+    pub fn interned(&self) -> (usize, usize) {
+        (self.stepper.nodes(), self.stepper.messages_len())
+    }
+
+    fn inputs(&self, state: &State, server: ServerId, node: NodeRef, add: &mut impl FnMut(Input)) {
+        let (scope, ghost) = (&self.scope, &state.ghost);
+        let leading = matches!(node.replica.role(), Role::Leading(_));
+        if !leading && self.may_stand(state, server) {
+            add(Input::Elect);
+        }
+        let requests: u8 = self.servers().map(|server| state.nodes[usize::from(server.0)].requests).sum();
+        if leading && scope.rounds > 0 && scope.rounds_together.is_none_or(|limit| requests < limit) {
+            add(Input::Renew);
+        }
+        if leading && ghost.resigns < scope.resigns {
+            add(Input::Resign);
+        }
+        if leading && ghost.reads < scope.reads && ghost.reading.is_none() {
+            add(Input::Read);
+        }
+        if leading || (scope.forward && node.replica.durable().promised.leader != server) {
+            let mut fresh = (0..scope.updates).filter(|value| ghost.submitted & (1 << value) == 0);
+            // Updates are interchangeable too: let them be submitted in the order of their names.
+            let some = if self.symmetric { 1 } else { usize::MAX };
+            fresh.by_ref().take(some).for_each(|value| add(Input::Submit(value)));
+        }
+        if !node.unwritten.is_empty() {
+            add(Input::Flush);
+        }
+        let crashes: u8 = self.servers().map(|server| state.nodes[usize::from(server.0)].crashes).sum();
+        if node.crashes < scope.crashes && scope.crashes_together.is_none_or(|limit| crashes < limit) {
+            let unwritten = u8::try_from(node.unwritten.len()).unwrap_or(u8::MAX);
+            (0..=unwritten).for_each(|kept| add(Input::Crash(kept)));
+        }
+    }
+
+    /// Whether a server may attempt its next view within the bounds.
+    fn may_stand(&self, state: &State, server: ServerId) -> bool {
+        let view = state.nodes[usize::from(server.0)].replica.next_view();
+        let mut elections = 0;
+        for other in self.servers() {
+            let other_node = &state.nodes[usize::from(other.0)];
+            elections += other_node.elections;
+            // Servers are interchangeable. Where each stands at most once, let those with higher ids attempt the higher
+            // views: every other run is one of these with the servers renamed.
+            let attempted = other_node.replica.durable().attempted;
+            let ordered =
+                other == server || other_node.elections == 0 || (other < server) == (attempted < view);
+            if self.symmetric && !ordered {
+                return false;
+            }
+        }
+        elections < self.scope.views
+    }
+
+    fn tick(&self, state: &State, fast: u8) -> Option<State> {
+        let clocks = self.scope.lease?;
+        let mut next = *state;
+        for server in self.servers() {
+            let step = if fast & (1 << server.0) == 0 { clocks.slow } else { clocks.fast };
+            let place = usize::from(server.0);
+            next.nodes[place] = self.stepper.step(state.nodes[place], Input::Tick(step)).node;
+        }
+        (next.nodes != state.nodes).then_some(next)
+    }
+
+    fn at(&self, state: &State, server: ServerId, input: Input) -> Option<State> {
+        let local = self.local(state, server, input);
+        if local.outside {
+            return None;
+        }
+        let mut next = *state;
+        next.nodes[usize::from(server.0)] = local.node;
+        for &message in &local.sent {
+            if message.0.index >= MESSAGES_MAX {
+                self.overflow.store(true, Ordering::Relaxed);
+                return None;
+            }
+            next.messages.insert(message);
+        }
+        next.ghost = self.observer.observe(state, &next, server, input, local);
+        self.probe(state, &next, server, input, local);
+        if next.nodes == state.nodes && next.messages == state.messages && next.ghost == state.ghost {
+            return None;
+        }
+        if self.drop_dead {
+            self.drop_dead(&mut next, server);
+        }
+        Some(next)
+    }
+
+    /// Drops what the change of one server made dead.
+    fn drop_dead(&self, state: &mut State, server: ServerId) {
+        let before: MessageSet = state.messages;
+        for message in self.stepper.messages(before.indices()) {
+            if (message.to == server || message.from == server) && reduction::dead(state, message) {
+                state.messages.remove(message);
+            }
+        }
+    }
+
+    fn probe(&self, before: &State, after: &State, server: ServerId, input: Input, local: &Local) {
+        let reached = self.reached.load(Ordering::Relaxed);
+        if reached == self.wanted {
+            return;
+        }
+        let witness = Witness { before, after, server, input, local };
+        for (index, probe) in probes::PROBES.iter().enumerate() {
+            if self.wanted & !reached & (1 << index) != 0 && (probe.witnessed)(&witness) {
+                self.reached.fetch_or(1 << index, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Model for System {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let first = self.stepper.first(ServerId(0));
+        let mut nodes = [first; SERVERS_MAX];
+        for server in self.servers() {
+            nodes[usize::from(server.0)] = self.stepper.first(server);
+        }
+        vec![State { nodes, messages: MessageSet::default(), ghost: self.observer.first(Ghost::default()) }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        actions.extend(
+            self.in_flight(state).into_iter().map(|message| Action::At(message.to, Input::Deliver(message))),
+        );
+        for server in self.servers() {
+            let node = state.nodes[usize::from(server.0)];
+            self.inputs(state, server, node, &mut |input| actions.push(Action::At(server, input)));
+        }
+        if self.scope.lease.is_some() {
+            // A clock that nothing waits for makes no difference, so it may as well be slow.
+            let timed = self.servers().filter(|server| timed(&state.nodes[usize::from(server.0)]));
+            let clocks: u8 = timed.map(|server| 1 << server.0).sum();
+            if clocks != 0 {
+                actions.extend(
+                    (0..1 << self.scope.servers).filter(|fast| fast & !clocks == 0).map(Action::Tick),
+                );
+            }
+        }
+    }
+
+    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+        match action {
+            Action::At(server, input) => self.at(state, server, input),
+            Action::Tick(fast) => self.tick(state, fast),
+        }
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        properties::properties()
+            .into_iter()
+            .filter(|property| self.only.is_none_or(|only| only == property.name))
+            .collect()
+    }
+
+    fn format_action(&self, action: &Action) -> String {
+        crate::words::action(*action)
+    }
+
+    fn format_step(&self, state: &State, action: Action) -> Option<String> {
+        let next = self.next_state(state, action)?;
+        Some(crate::words::step(self, state, action, &next).join("\n"))
+    }
+
+    fn as_svg(&self, path: Path<State, Action>) -> Option<String> {
+        Some(crate::diagram::svg(self, &path.into_vec()))
+    }
+}
+
+/// Whether the passing of time can make a difference to a server.
+fn timed(node: &NodeRef) -> bool {
+    let has_round = matches!(node.replica.role(), Role::Leading(leading) if !leading.lease.rounds.is_empty());
+    let replica = &node.replica;
+    node.holder || has_round || replica.quiet() || replica.grant().is_some_and(|grant| grant.until > NOW)
+}

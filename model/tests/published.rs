@@ -1,0 +1,74 @@
+//! The counts that the README publishes, and the variants that must fall.
+
+use model::check::{self, Outcome, Progress, Request};
+use model::exit::Exit;
+use model::report;
+use model::scope::{self, SCOPES, Scope};
+use model::system::Reductions;
+use model::variant::{VARIANTS, Variant};
+
+fn explore(scopes: Vec<Scope>, variant: Variant) -> Vec<Outcome> {
+    let progress = Progress::new(scopes.len());
+    check::run(&Request { scopes, variant, reductions: Reductions::ON, threads: 2 }, &progress)
+}
+
+/// A row of the README's table of scopes: name, states, distinct, depth.
+fn published() -> Vec<(String, usize, usize, usize)> {
+    let readme = include_str!("../../README.md");
+    let start = readme.find("<!-- scopes -->").expect("the README has a table of scopes");
+    let end = readme.find("<!-- /scopes -->").expect("the table has an end");
+    let number = |cell: &str| cell.replace(',', "").parse().ok();
+    readme[start..end]
+        .lines()
+        .filter_map(|line| {
+            let cells: Vec<_> = line.split('|').map(str::trim).collect();
+            let [_, name, _, states, distinct, depth, _] = cells[..] else { return None };
+            Some((name.trim_matches('`').to_string(), number(states)?, number(distinct)?, number(depth)?))
+        })
+        .collect()
+}
+
+#[test]
+fn the_readme_publishes_every_default_scope() {
+    let names: Vec<_> = published().into_iter().map(|row| row.0).collect();
+    assert_eq!(names, SCOPES.iter().map(|scope| scope.name).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_small_scopes_have_the_published_counts() {
+    const SMALL: usize = 600_000;
+    let small: Vec<_> = published().into_iter().filter(|row| row.2 < SMALL).collect();
+    assert!(small.len() >= 3, "only {} scopes are small", small.len());
+    let scopes = small.iter().map(|row| scope::named(&row.0).expect("it is a scope").clone()).collect();
+    let outcomes = explore(scopes, Variant::Correct);
+    for (row, outcome) in small.iter().zip(&outcomes) {
+        assert_eq!((row.1, row.2, row.3), (outcome.states, outcome.distinct, outcome.depth), "{}", row.0);
+    }
+    assert_eq!(report::exit(Variant::Correct, &outcomes), Exit::Done);
+}
+
+#[test]
+fn every_variant_breaks_the_property_that_it_names() {
+    for description in VARIANTS {
+        let scope = scope::named(description.scope).expect("it is a scope").clone();
+        let outcomes = explore(vec![scope], description.variant);
+        assert_eq!(report::exit(description.variant, &outcomes), Exit::Violated, "{}", description.name);
+        let [verdict] = &outcomes[0].verdicts[..] else { panic!("one property is looked for") };
+        assert_eq!(verdict.name, description.falls);
+    }
+}
+
+#[test]
+fn a_scope_that_misses_a_probe_fails_and_an_interrupted_one_is_no_success() {
+    let forwarding = scope::named("forwarding").expect("it is a scope");
+    let silent = Scope { forward: false, ..forwarding.clone() };
+    let outcomes = explore(vec![silent], Variant::Correct);
+    assert_eq!(report::exit(Variant::Correct, &outcomes), Exit::NotReached);
+
+    let progress = Progress::new(1);
+    progress.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let scopes = vec![scope::named("agreement").expect("it is a scope").clone()];
+    let request = Request { scopes, variant: Variant::Correct, reductions: Reductions::ON, threads: 1 };
+    let outcomes = check::run(&request, &progress);
+    assert_eq!(report::exit(Variant::Correct, &outcomes), Exit::Incomplete);
+}

@@ -1,0 +1,104 @@
+//! The reductions change no verdict: what the servers can become, they can become with and without them.
+
+use std::collections::{HashSet, VecDeque};
+
+use model::scope::{SHORT_CLOCKS, Scope};
+use model::state::{NodeRef, State};
+use model::step::Input;
+use model::system::{Action, Reductions, System};
+use model::variant::Variant;
+use stateright::Model;
+
+/// The servers of a state, by content: interned references differ from system to system.
+type Servers = Vec<u64>;
+
+fn servers(state: &State) -> Servers {
+    state.nodes.iter().map(|node: &NodeRef| node.0.hash).collect()
+}
+
+/// Every reachable state of a scope.
+fn reachable(scope: &Scope, reductions: Reductions) -> (System, HashSet<State>) {
+    let system = System::new(scope, Variant::Correct, reductions);
+    let mut queue: VecDeque<State> = system.init_states().into();
+    let mut reached: HashSet<State> = queue.iter().copied().collect();
+    while let Some(state) = queue.pop_front() {
+        for next in system.next_states(&state) {
+            if reached.insert(next) {
+                queue.push_back(next);
+            }
+        }
+    }
+    (system, reached)
+}
+
+fn reachable_servers(scope: &Scope, reductions: Reductions) -> HashSet<Servers> {
+    reachable(scope, reductions).1.iter().map(servers).collect()
+}
+
+/// Small scopes of every kind.
+fn small_scopes() -> [Scope; 4] {
+    let base = Scope { slots: 1, updates: 1, views: 2, ..Scope::custom() };
+    [
+        base.clone(),
+        Scope { servers: 2, crashes: 1, updates: 2, ..base.clone() },
+        Scope {
+            updates: 0,
+            slots: 0,
+            rounds: 1,
+            crashes: 1,
+            servers: 2,
+            lease: Some(SHORT_CLOCKS),
+            ..base.clone()
+        },
+        Scope { servers: 2, crashes: 1, flush: true, ..base },
+    ]
+}
+
+#[test]
+fn without_dead_messages_the_servers_become_exactly_the_same() {
+    for scope in small_scopes() {
+        let with = reachable_servers(&scope, Reductions::ON);
+        let without = reachable_servers(&scope, Reductions { drop_dead: false, ..Reductions::ON });
+        assert_eq!(with.len(), without.len(), "{}", scope.bounds());
+        assert_eq!(with, without, "{}", scope.bounds());
+    }
+}
+
+/// Whether no message of a server to itself would change anything.
+fn settled(system: &System, state: &State) -> bool {
+    let own = system.in_flight(state).into_iter().filter(|message| message.from == message.to);
+    own.into_iter().all(|message| {
+        let next = system.next_state(state, Action::At(message.to, Input::Deliver(message)));
+        next.is_none_or(|next| next.nodes == state.nodes)
+    })
+}
+
+#[test]
+fn own_messages_handled_at_once_reach_the_servers_of_every_state_that_waits_for_none() {
+    for scope in small_scopes().into_iter().filter(|scope| !scope.flush) {
+        let at_once = reachable_servers(&scope, Reductions { symmetric: true, ..Reductions::ON });
+        let (system, states) = reachable(&scope, Reductions { own_at_once: false, ..Reductions::ON });
+        let settled: HashSet<_> =
+            states.iter().filter(|state| settled(&system, state)).map(servers).collect();
+        let all: HashSet<_> = states.iter().map(servers).collect();
+        assert!(at_once.is_subset(&all), "{}: a state that the network cannot make", scope.bounds());
+        assert!(at_once.is_subset(&settled), "{}", scope.bounds());
+        println!(
+            "{}: {} at once, {} settled, {} in all",
+            scope.bounds(),
+            at_once.len(),
+            settled.len(),
+            all.len()
+        );
+    }
+}
+
+#[test]
+fn runs_with_servers_in_order_are_among_all_runs() {
+    for scope in small_scopes() {
+        let ordered = reachable_servers(&scope, Reductions::ON);
+        let all = reachable_servers(&scope, Reductions { symmetric: false, ..Reductions::ON });
+        assert!(ordered.is_subset(&all), "{}", scope.bounds());
+        assert!(ordered.len() < all.len(), "{}: the reduction reduces nothing", scope.bounds());
+    }
+}
