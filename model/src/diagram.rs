@@ -184,7 +184,7 @@ impl Drawing {
 
     /// A disk write: a small square beside the lifeline.
     fn disk(&mut self, server: ServerId, row: usize) {
-        let (x, y) = (self.x(server) - 20, self.y(row) - 5);
+        let (x, y) = (self.x(server) - 18, self.y(row) + 6);
         self.add(format_args!(
             "<rect x='{x}' y='{y}' width='9' height='9' style='fill:{DISK};stroke:none'/>"
         ));
@@ -195,7 +195,9 @@ impl Drawing {
         self.add(format_args!(
             "<line x1='{x1}' y1='{y1}' x2='{x2}' y2='{y2}' marker-end='url(#head)' style='stroke:{INK};stroke-width:1.2;opacity:0.8'/>"
         ));
-        self.label(x2 + 14, y2 - 4, INK, words);
+        // Beside the head, on the side that the arrow does not come from.
+        let below = if x1 > x2 { 15 } else { 0 };
+        self.label(x2 + 14, y2 - 4 + below, INK, words);
     }
 
     fn finish(mut self) -> String {

@@ -102,12 +102,14 @@ fn details(outcome: &Outcome) -> String {
     if let Some(reason) = outcome.incomplete {
         text += &format!("  INCOMPLETE: {reason}\n");
     }
-    let mark = |good| if good { "holds" } else { "FALLS" };
+    let (held, missing) =
+        if outcome.complete() { ("holds", "NEVER REACHED") } else { ("holds so far", "not reached so far") };
+    let mark = |good| if good { held } else { "FALLS" };
     for verdict in &outcome.verdicts {
         text += &format!("  {}  {}\n", mark(verdict.counterexample.is_none()), verdict.name);
     }
     for (name, reached) in &outcome.probes {
-        text += &format!("  {}  {name}\n", if *reached { "reached" } else { "NEVER REACHED" });
+        text += &format!("  {}  {name}\n", if *reached { "reached" } else { missing });
     }
     for verdict in &outcome.verdicts {
         if let Some(found) = &verdict.counterexample {

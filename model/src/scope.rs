@@ -129,21 +129,37 @@ impl Scope {
 
     /// The bounds in a line.
     pub fn bounds(&self) -> String {
+        let count = |count: u8, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let in_all = |limit: Option<u8>| limit.map_or(String::new(), |limit| format!(", {limit} in all"));
         let mut parts = vec![
-            format!("{} servers", self.servers),
-            format!("{} slots", self.slots),
-            format!("{} views", self.views),
-            format!("{} updates", self.updates),
+            count(self.servers, "server"),
+            count(self.slots, "slot"),
+            count(self.views, "view"),
+            count(self.updates, "update"),
         ];
-        let mut add = |count: u8, what: &str| {
-            if count > 0 {
-                parts.push(format!("{count} {what}"));
-            }
-        };
-        add(self.crashes, "crashes each");
-        add(self.rounds, "rounds");
-        add(self.resigns, "resigns");
-        add(self.reads, "reads");
+        if self.views_each > 1 {
+            parts.push(format!("up to {} by one server", self.views_each));
+        }
+        if self.crashes > 0 {
+            parts.push(format!(
+                "{} of each server{}",
+                count(self.crashes, "crash"),
+                in_all(self.crashes_together)
+            ));
+        }
+        if self.rounds > 0 {
+            parts.push(format!(
+                "{} of each view{}",
+                count(self.rounds, "round"),
+                in_all(self.rounds_together)
+            ));
+        }
+        if self.resigns > 0 {
+            parts.push(count(self.resigns, "resignation"));
+        }
+        if self.reads > 0 {
+            parts.push(count(self.reads, "read"));
+        }
         if let Some((phase1, phase2)) = self.quorums {
             parts.push(format!("quorums {phase1}+{phase2}"));
         }
