@@ -99,7 +99,8 @@ pub enum Outcome {
     /// The update is applied, now or by an earlier copy of the same request: the result to give is
     /// the one that the caller kept when it applied the session's latest update.
     Applied,
-    /// The session is unknown here or was evicted: the update was not applied and never will be.
+    /// The session is unknown here or was evicted: this copy of the update was not applied and never will be.
+    /// An earlier copy may have been, if its answer was lost before the session was evicted.
     NoSession,
     /// A later update of the same session is applied already, so the client has had its answer and the
     /// result is no longer kept.

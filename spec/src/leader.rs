@@ -13,9 +13,9 @@ use crate::rules::{Phase, Rules};
 use crate::time::{LocalTime, Span};
 use crate::view::{ServerId, ServerSet, View};
 
-/// Renewals without progress after which a leader with work in hand tries something else: a lease
-/// term's worth (4.3.3 renews every third of it).
-const STALLED_RENEWALS: u8 = 3;
+/// Renewals without progress after which a leader with work in hand tries something else: the first is at the
+/// beginning of a lease term and the last at its end (4.3.3 renews every third of it).
+const STALLED_RENEWALS: u8 = 4;
 
 /// A value that is proposed and not yet committed here.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
