@@ -1,30 +1,65 @@
 #!/usr/bin/env bash
-# The Explorer in a real browser: the deep link of a counterexample shows its diagram. Leaves screenshots in the folder
-# that is named (default: a temporary one). Needs chromium; as root on Debian it installs it.
+# The Explorer in a real browser: the deep link of a variant's counterexample shows its sequence diagram.
+#
+# ci/browser.sh [DIRECTORY]: the page and a screenshot are left in DIRECTORY, target/browser by default. Another
+# browser than Chromium from the path: CHROMIUM=/path/to/chrome.
 source "$(dirname "$0")/env.sh"
-shots=${1:-$(mktemp -d)}
-mkdir -p "$shots"
-command -v chromium >/dev/null || { apt-get update && apt-get install -y chromium; }
-cargo build -p model
+need jq
 
-address=127.0.0.1:${EXPLORER_PORT:-3217}
-profile=$(mktemp -d)
-link=$(mktemp)
-"${CARGO_TARGET_DIR:-target}/debug/model" explore lease --variant grant-forgotten --address "$address" >"$link" 2>/dev/null &
-server=$!
-trap 'kill "$server" 2>/dev/null || true; rm -rf "$profile" "$link"' EXIT
-for _ in $(seq 300); do
-    [ -s "$link" ] && break
+readonly WORDS=(Renew Grant Prepare)
+readonly PATIENCE_S=300
+into=${1:-target/browser}
+mkdir -p "$into"
+
+browser=${CHROMIUM:-}
+for name in chromium chromium-browser google-chrome; do
+    browser=${browser:-$(command -v "$name" || true)}
+done
+if [[ -z $browser ]]; then
+    need chromium
+    browser=$(command -v chromium)
+fi
+
+model=$(built model)
+directory=$(mktemp -d)
+explorer=
+cleanup() {
+    if [[ -n $explorer ]]; then
+        kill "$explorer" 2>/dev/null || true
+        wait "$explorer" 2>/dev/null || true
+    fi
+    rm -rf "$directory"
+}
+trap cleanup EXIT
+
+address=127.0.0.1:$((20000 + RANDOM % 10000))
+"$model" explore lease --variant grant-forgotten --address "$address" >"$directory/out" 2>"$directory/err" &
+explorer=$!
+begun=$SECONDS
+# The link is printed before the page is served, so the port is asked too.
+until link=$(grep -o -m1 "http://$address/#/steps/[^ ]*" "$directory/out") &&
+    (exec 3<>"/dev/tcp/${address/://}") 2>/dev/null; do
+    kill -0 "$explorer" 2>/dev/null || { cat "$directory/err" >&2; fail "model explore has ended"; }
+    ((SECONDS - begun < PATIENCE_S)) || { cat "$directory/err" >&2; fail "model explore does not serve"; }
     sleep 0.2
 done
+echo "$link"
+
+# browse OPTION...: opens the link with a fresh profile.
 browse() {
-    timeout 60 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
+    timeout 180 "$browser" --headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
         --disable-background-networking --disable-component-update --disable-sync \
-        --user-data-dir="$profile" --window-size=1500,1300 --virtual-time-budget=15000 "$@" "$(cat "$link")" 2>/dev/null
+        --user-data-dir="$directory/profile-$RANDOM" --virtual-time-budget=20000 --window-size=1600,1200 \
+        "$@" "$link" 2>>"$directory/browser.log" || { tail "$directory/browser.log" >&2; fail "$browser failed"; }
 }
-browse --screenshot="$shots/counterexample.png" >/dev/null
-page=$(browse --dump-dom)
-for words in "<svg" "server 2" "crashes and restarts" "holds the lease" "Grant("; do
-    grep -qF "$words" <<<"$page" || { echo "the page lacks '$words'; see $shots" >&2; exit 1; }
+browse --dump-dom >"$into/explorer.html"
+browse --screenshot="$(realpath "$into")/explorer.png" >/dev/null
+
+grep -q '<svg' "$into/explorer.html" || fail "$into/explorer.html: there is no diagram"
+for word in "${WORDS[@]}"; do
+    # The text of the diagrams only, not of the lists of steps beside them.
+    tr '\n' ' ' <"$into/explorer.html" | grep -o '<svg.*</svg>' | grep -q "$word" ||
+        fail "$into/explorer.html: the diagram does not say '$word'"
 done
-echo "the Explorer shows the counterexample: $shots/counterexample.png"
+[[ -s $into/explorer.png ]] || fail "$into/explorer.png: there is no screenshot"
+echo "the diagram is shown: $into/explorer.png"

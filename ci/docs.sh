@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
-# The documentation builds without a warning.
+# Builds the documentation of all packages. A broken link is an error.
 source "$(dirname "$0")/env.sh"
-RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

@@ -1,14 +1,75 @@
-# Sourced by every script here: stops at the first failure, from the root of the checkout.
+# What every script in ci/ begins with: `source "$(dirname "$0")/env.sh"`. Not to be run by itself.
+#
+# Goes to the root of the repository, sets what cargo needs, and provides `need` and `need_component`, which
+# install what a new machine lacks where they can, and otherwise say what to install.
+# shellcheck shell=bash
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}"
-export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}"
 
-# Runs a named step and says how long it took.
-step() {
-    local name=$1 started=$SECONDS
-    shift
-    printf '\n== %s\n' "$name"
-    "$@"
-    printf '== %s: done in %d s\n' "$name" $((SECONDS - started))
+# Nothing is built twice in a tier, so what incremental builds write would only cost time and space.
+export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}"
+export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
+export RUST_BACKTRACE="${RUST_BACKTRACE:-1}"
+
+fail() {
+    echo "error: $*" >&2
+    exit 1
+}
+
+# need COMMAND [PACKAGE]: makes sure that COMMAND can be run.
+need() {
+    local command=$1 package=${2:-$1}
+    if command -v "$command" >/dev/null; then
+        return
+    fi
+    if [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null; then
+        echo "installing $package"
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y "$package" >/dev/null
+    fi
+    command -v "$command" >/dev/null || fail "$command is needed; install the package $package"
+}
+
+# need_component COMPONENT CARGO_COMMAND: makes sure that `cargo CARGO_COMMAND` can be run.
+need_component() {
+    local component=$1 command=$2
+    if cargo "$command" --version >/dev/null 2>&1; then
+        return
+    fi
+    if command -v rustup >/dev/null; then
+        rustup component add "$component"
+    fi
+    cargo "$command" --version >/dev/null 2>&1 || fail "cargo $command is needed: rustup component add $component"
+}
+
+# built PACKAGE: builds the program of PACKAGE and prints its path.
+built() {
+    cargo build --quiet --locked --package "$1" --message-format json-render-diagnostics |
+        jq -r --arg name "$1" 'select(.executable != null and .target.name == $name) | .executable'
+}
+
+# steps NAME...: runs ci/NAME.sh for each, tells how long each took, and at the end which failed. Ends with the
+# summary lines of the tests.
+steps() {
+    local name begun failed=() told=() log
+    log=$(mktemp)
+    # shellcheck disable=SC2064
+    trap "rm -f '$log'" EXIT
+    for name in "$@"; do
+        echo "==> $name"
+        begun=$SECONDS
+        if "ci/$name.sh" 2>&1 | tee -a "$log"; then
+            told+=("$(printf '%-14s ok      %5d s' "$name" $((SECONDS - begun)))")
+        else
+            told+=("$(printf '%-14s FAILED  %5d s' "$name" $((SECONDS - begun)))")
+            failed+=("$name")
+        fi
+        echo "${told[-1]}"
+    done
+    echo
+    printf '%s\n' "${told[@]}"
+    echo
+    grep '^test result:' "$log" || true
+    if ((${#failed[@]})); then
+        fail "failed: ${failed[*]}"
+    fi
 }

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
-# Is everything formatted? Mend it with `cargo fmt --all`.
+# Checks that all code is formatted. `cargo fmt --all` formats it.
 source "$(dirname "$0")/env.sh"
-cargo fmt --all -- --check
+need_component rustfmt fmt
+cargo fmt --all --check
+cargo fmt --check --manifest-path ci/no_std/Cargo.toml
+echo "all code is formatted"

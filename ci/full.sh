@@ -1,8 +1,5 @@
 #!/usr/bin/env bash
-# Everything: what .ci/run does, many more simulated clusters, the benches once each, and the Explorer in a browser.
+# Everything: the fast tier, every bench once, many seeds of the simulation, and the Explorer in a browser. Run it
+# before a change is called done.
 source "$(dirname "$0")/env.sh"
-step "fast tier" bash .ci/run
-step "simulation, 20,000 seeds" env SEEDS=20000 cargo test -p cluster --release --test simulation
-step "other random schedules of the handlers" bash -c 'for seed in 2 3 4 5; do PROPERTY_SEED=$seed cargo test -q -p spec --test properties; done'
-step "benches, once each" cargo bench -p benches -- --test
-step "browser" bash ci/browser.sh
+steps format dependencies lint docs no-std test check smoke benches simulation browser

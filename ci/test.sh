@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
-# The README's test command.
+# The tests, by the README's command.
 source "$(dirname "$0")/env.sh"
-cargo test --workspace
+cargo test --workspace "$@"
