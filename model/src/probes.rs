@@ -1,7 +1,7 @@
 //! Probes: interesting things that must really happen somewhere in a scope, so that no property holds for want of
 //! an occasion. A probe that is never reached fails the check.
 
-use spec::{Command, Effect, Message, Record, Role, ServerId, View};
+use spec::{Command, Effect, Message, Record, Role, ServerId, Slot, View};
 
 use crate::state::{Node, State};
 use crate::step::{Event, Input, Local};
@@ -178,6 +178,20 @@ pub const PROBES: &[Probe] = &[
         witnessed: |step| step.is().holder && step.is().readable.is_none(),
     },
     Probe {
+        name: "an older view completes a value under a lease",
+        witnessed: |step| {
+            let voted = |slot| {
+                step.local.events.iter().find_map(|event| match event {
+                    Event::Voted(in_slot, view, _) if *in_slot == slot => Some(*view),
+                    _ => None,
+                })
+            };
+            let new = |slot: &&Slot| !step.before.ghost.chosen.contains_key(slot);
+            let mut views = step.after.ghost.chosen.keys().filter(new).filter_map(|&slot| voted(slot));
+            views.any(|view| step.before.nodes.iter().any(|node| node.holder && leads_above(node, view)))
+        },
+    },
+    Probe {
         name: "a lagging server is reconciled",
         witnessed: |step| {
             matches!(step.message(), Some(Message::Commit { .. }))
@@ -200,6 +214,10 @@ pub fn mask(names: &[&str]) -> u32 {
 
 fn leads(node: &Node) -> bool {
     matches!(node.replica.role(), Role::Leading(_))
+}
+
+fn leads_above(node: &Node, view: View) -> bool {
+    matches!(node.replica.role(), Role::Leading(leading) if leading.view > view)
 }
 
 fn confirmed(node: &Node) -> u64 {

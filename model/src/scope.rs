@@ -191,6 +191,7 @@ pub const SCOPES: &[Scope] = &[
         probes: &[
             "a lease read sees an update",
             "a lease read must wait for older views",
+            "an older view completes a value under a lease",
             "the lease moves to another server",
             "a lagging server is reconciled",
         ],
