@@ -61,3 +61,28 @@ impl Failure {
         Self { exit, message: message.to_string() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_lists_every_exit_code() {
+        let readme = include_str!("../../README.md");
+        let codes = [
+            Exit::Done,
+            Exit::Runtime,
+            Exit::Usage,
+            Exit::DamagedData,
+            Exit::WrongIdentity,
+            Exit::RecoverNeeded,
+            Exit::Disk,
+            Exit::OutcomeUnknown,
+            Exit::Interrupted,
+        ];
+        for code in codes {
+            let row = |command| format!("| {} | {command} |", code as u8);
+            assert!(readme.contains(&row("cluster")) || readme.contains(&row("both")), "{code:?}");
+        }
+    }
+}

@@ -10,6 +10,8 @@ pub enum Exit {
     Done = 0,
     /// It could not run.
     Runtime = 1,
+    /// The command line is wrong.
+    Usage = 2,
     /// A property is violated; also by a variant that falls as it should.
     Violated = 10,
     /// A probe was never reached.
@@ -23,5 +25,28 @@ pub enum Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_lists_every_exit_code() {
+        let readme = include_str!("../../README.md");
+        let codes = [
+            Exit::Done,
+            Exit::Runtime,
+            Exit::Usage,
+            Exit::Violated,
+            Exit::NotReached,
+            Exit::Survived,
+            Exit::Incomplete,
+        ];
+        for code in codes {
+            let row = |command| format!("| {} | {command} |", code as u8);
+            assert!(readme.contains(&row("model")) || readme.contains(&row("both")), "{code:?}");
+        }
     }
 }

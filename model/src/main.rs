@@ -132,8 +132,7 @@ fn main() -> ExitCode {
     };
     outcome.unwrap_or_else(|message| {
         eprintln!("model: {message}");
-        const USAGE: u8 = 2;
-        ExitCode::from(USAGE)
+        Exit::Usage.into()
     })
 }
 
