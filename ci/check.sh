@@ -2,7 +2,9 @@
 # The model: every scope holds and was exhausted, and every variant falls.
 #
 # Runs the README's command as `--json` and judges the object that it prints by what this script asks for, not by
-# the exit code alone; then each variant, which must end with exit code 10.
+# the exit code alone; compares the counts with the README's table; then runs each variant, which must end with exit
+# code 10.
+# shellcheck disable=SC2016 # the dollars in quotes are jq's
 source "$(dirname "$0")/env.sh"
 need jq
 
@@ -32,6 +34,15 @@ demand "every scope has probes, and all were reached" \
     'all(.scopes[]; (.probes | length) > 0 and all(.probes[]; .reached == true))'
 demand "there are at least $DISTINCT_MIN distinct states" '([.scopes[].distinct] | add) >= $distinct'
 demand "all is well" '.ok == true and all(.scopes[]; .ok != false)'
+# "name states distinct depth", a scope a line, in any order.
+published=$(sed -n '/<!-- scopes -->/,/<!-- \/scopes -->/p' README.md | tr -d '` ,' |
+    awk -F'|' '$4 ~ /^[0-9]+$/ { print $2, $4, $5, $6 }' | sort)
+counted=$(jq -r '.scopes[] | "\(.name) \(.states) \(.distinct) \(.depth)"' "$report" | sort)
+if [[ $published != "$counted" ]]; then
+    diff <(echo "$published") <(echo "$counted") >&2 || true
+    fail "the counts (>) are not those of the table in README.md (<)"
+fi
+
 ((code == 0)) || fail "model check ended with exit code $code"
 
 for variant in "${VARIANTS[@]}"; do
