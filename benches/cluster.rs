@@ -3,12 +3,12 @@
 //!
 //! - `updates, 1 client`: a put of 256 B at a time: a round trip to the leader, one from it to an acceptor, and
 //!   a sync at each of the two at the same time. To be read against the sum `floor/overwrite` + 2 ×
-//!   `floor/ping-pong`, which it cannot beat.
+//!   `floor/ping-pong, 1 CPU`, which it cannot beat.
 //! - `updates, 64 clients`: the same from 64 threads, each with a client of its own, in updates a second of all of
 //!   them. They share syncs and datagrams, so it is to be read against the one client's rate, and against
 //!   `floor/overwrite` for how many updates share a sync.
 //! - `reads, 1 client`: a get at a time, which the leader answers alone under its lease. To be read against
-//!   `floor/ping-pong`.
+//!   `floor/ping-pong, 1 CPU`, and against `2 CPUs` where the servers' CPU was idle.
 //!
 //! The servers are this very program: with [`CONFIG`] in its environment it serves, and measures nothing.
 

@@ -4,8 +4,11 @@
 //! - `append`: append 4 KiB to a file and `fdatasync` it. The file grows, so each sync also writes its length.
 //! - `overwrite`: the same within a file that is filled with zeros already, as the log's segments are. No
 //!   durable update can take less than one of these.
-//! - `ping-pong`: 64 B over loopback UDP to another thread and back, both blocking. No request of a client can
-//!   take less.
+//! - `ping-pong, 1 CPU`: 64 B over loopback UDP to another thread and back, both blocking and on the same CPU. No
+//!   request of a client can take less.
+//! - `ping-pong, 2 CPUs`: the same with a CPU for each, which is idle when the datagram comes. In a virtual machine
+//!   waking it can cost more than all the rest, and what the scheduler does with the servers lies anywhere
+//!   between the two rows. Left out where this process may use one CPU only.
 //! - `datagram`: one datagram of 64 B sent and received by the same thread, so nobody is woken: what the
 //!   two system calls cost. The code that is run for a datagram should be small beside it.
 
@@ -17,6 +20,7 @@ use std::thread;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Throughput};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 const BLOCK_BYTES: usize = 4096;
 /// The length of the file that is overwritten, in blocks.
@@ -66,15 +70,29 @@ fn overwrite(group: &mut BenchmarkGroup<'_, WallTime>) {
 }
 
 fn ping_pong(group: &mut BenchmarkGroup<'_, WallTime>) {
-    let (near, far) = (socket(), socket());
-    connect(&near, &far);
-    connect(&far, &near);
-    thread::spawn(move || echo(&far));
-    group.bench_function("ping-pong", |bencher| {
-        let mut buffer = [7; DATAGRAM_BYTES];
-        bencher.iter(|| exchange(&near, &near, &mut buffer));
-    });
-    near.send(&[]).expect("loopback takes a datagram"); // the end
+    let allowed = sched_getaffinity(None).expect("the kernel says which CPUs this process may use");
+    let cpus: Vec<_> = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).take(2).collect();
+    for (echo_cpu, name) in cpus.iter().zip(["ping-pong, 1 CPU", "ping-pong, 2 CPUs"]) {
+        let (near, far) = (socket(), socket());
+        connect(&near, &far);
+        connect(&far, &near);
+        pin_to(*echo_cpu); // inherited by the thread
+        thread::spawn(move || echo(&far));
+        pin_to(cpus[0]);
+        group.bench_function(name, |bencher| {
+            let mut buffer = [7; DATAGRAM_BYTES];
+            bencher.iter(|| exchange(&near, &near, &mut buffer));
+        });
+        near.send(&[]).expect("loopback takes a datagram"); // the end
+    }
+    sched_setaffinity(None, &allowed).expect("what was allowed still is");
+}
+
+/// Keeps this thread, and those that it starts, on one CPU.
+fn pin_to(cpu: usize) {
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    sched_setaffinity(None, &set).expect("the CPU is one of those that are allowed");
 }
 
 /// Sends a datagram from one socket, and waits for one at the other.
