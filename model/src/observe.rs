@@ -79,7 +79,10 @@ impl Observer {
     /// Notes one event; a value that it makes chosen is returned.
     fn event(&self, ghost: &mut Ghost, server: ServerId, event: &Event) -> Option<(Slot, View, Choice)> {
         match *event {
-            Event::Submitted(value) => ghost.submitted |= 1 << value,
+            Event::Submitted(value) => {
+                ghost.retries += u8::from(ghost.submitted & (1 << value) != 0);
+                ghost.submitted |= 1 << value;
+            }
             Event::Resigned => ghost.resigns += 1,
             Event::ReadBegan => {
                 ghost.reads += 1;

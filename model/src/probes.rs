@@ -156,6 +156,21 @@ pub const PROBES: &[Probe] = &[
         },
     },
     Probe {
+        name: "an update is decided twice and applied once",
+        witnessed: |step| {
+            let (was, is) = (step.was().replica.applied(), step.is().replica.applied());
+            let mut slots = (was.0 + 1..=is.0).map(Slot);
+            was < is && slots.any(|slot| step.passes_over(slot))
+        },
+    },
+    Probe {
+        name: "a retry is answered with the first result",
+        witnessed: |step| {
+            matches!(step.input, Input::Submit(_))
+                && step.local.events.iter().any(|event| matches!(event, Event::Acknowledged(..)))
+        },
+    },
+    Probe {
         name: "a crash loses records",
         witnessed: |step| matches!(step.input, Input::Crash(kept) if usize::from(kept) < step.was().unwritten.len()),
     },
@@ -279,6 +294,14 @@ impl Witness<'_> {
         let promised = self.persists(|record| matches!(record, Record::Promise(_)));
         (*view > replica.durable().promised && !promised)
             .then(|| replica.grant().map_or(0, |grant| grant.round))
+    }
+
+    /// Whether the update in this slot was applied from an earlier one already.
+    fn passes_over(&self, slot: Slot) -> bool {
+        let Some(Command::Update(update)) = self.is().replica.history().committed_command(slot) else {
+            return false;
+        };
+        self.is().applied.iter().any(|&(earlier, value)| earlier < slot && value == update.value)
     }
 
     fn grants_in_flight(&self) -> bool {

@@ -47,6 +47,8 @@ pub struct Scope {
     pub views_each: u8,
     /// Updates that clients submit, each once, each at any leader.
     pub updates: u8,
+    /// How often clients ask again for an update that they have asked for, together, each time at any leader.
+    pub retries: u8,
     /// Crashes (and restarts) of each server.
     pub crashes: u8,
     /// Crashes of all servers together, if that is less.
@@ -81,6 +83,7 @@ impl Scope {
         views: 2,
         views_each: 1,
         updates: 2,
+        retries: 0,
         crashes: 0,
         crashes_together: None,
         rounds: 0,
@@ -156,6 +159,13 @@ impl Scope {
         }
         if self.resigns > 0 {
             parts.push(count(self.resigns, "resignation"));
+        }
+        if self.retries > 0 {
+            parts.push(if self.retries == 1 {
+                "1 retry".into()
+            } else {
+                format!("{} retries", self.retries)
+            });
         }
         if self.reads > 0 {
             parts.push(count(self.reads, "read"));
@@ -282,6 +292,14 @@ pub const SCOPES: &[Scope] = &[
             "a leader with a lease prepares a higher view",
             "a release ends a grant",
         ],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "retries",
+        purpose: "a client asks again, maybe elsewhere, and its update is decided in two slots",
+        views: 3,
+        retries: 1,
+        probes: &["an update is decided twice and applied once", "a retry is answered with the first result"],
         ..Scope::BASE
     },
     Scope {

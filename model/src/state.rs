@@ -109,6 +109,8 @@ pub struct Ghost {
     pub reading: Option<(ServerId, Slot)>,
     /// How many reads have begun.
     pub reads: u8,
+    /// How often clients have asked again.
+    pub retries: u8,
     /// How often a leader has resigned.
     pub resigns: u8,
     /// Bits of [`Broken`].

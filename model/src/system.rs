@@ -140,10 +140,14 @@ impl System {
             add(Input::Read);
         }
         if leading || (scope.forward && node.replica.durable().promised.leader != server) {
-            let mut fresh = (0..scope.updates).filter(|value| ghost.submitted & (1 << value) == 0);
+            let submitted = |value: &u8| ghost.submitted & (1 << value) != 0;
+            let mut fresh = (0..scope.updates).filter(|value| !submitted(value));
             // Updates are interchangeable too: let them be submitted in the order of their names.
             let some = if self.symmetric { 1 } else { usize::MAX };
             fresh.by_ref().take(some).for_each(|value| add(Input::Submit(value)));
+            if ghost.retries < scope.retries {
+                (0..scope.updates).filter(submitted).for_each(|value| add(Input::Submit(value)));
+            }
         }
         if !node.unwritten.is_empty() {
             add(Input::Flush);
