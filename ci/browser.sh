@@ -6,7 +6,7 @@
 source "$(dirname "$0")/env.sh"
 need jq
 
-readonly WORDS=(Renew Grant Prepare)
+readonly WORDS=('server 2' 'crashes and restarts' 'holds the lease' 'Grant(')
 readonly PATIENCE_S=300
 into=${1:-target/browser}
 mkdir -p "$into"
@@ -59,7 +59,7 @@ grep -q '<svg' "$into/explorer.html" || fail "$into/explorer.html: there is no d
 # The text of the diagrams only, not of the lists of steps beside them.
 tr '\n' ' ' <"$into/explorer.html" | grep -o '<svg.*</svg>' >"$directory/diagrams"
 for word in "${WORDS[@]}"; do
-    grep -q "$word" "$directory/diagrams" || fail "$into/explorer.html: the diagram does not say '$word'"
+    grep -qF "$word" "$directory/diagrams" || fail "$into/explorer.html: the diagram does not say '$word'"
 done
 [[ -s $into/explorer.png ]] || fail "$into/explorer.png: there is no screenshot"
 echo "the diagram is shown: $into/explorer.png"

@@ -25,13 +25,17 @@ demand() {
     jq -e --argjson scopes "$SCOPES_MIN" --argjson distinct "$DISTINCT_MIN" "$2" "$report" >/dev/null ||
         fail "model check --json: not true that $1 (exit code $code)"
 }
-demand "the schema is 1" '.schema == 1'
+demand "it is the check of the correct rules, in schema 1" '.schema == 1 and .command == "check" and .variant == null'
 demand "everything is complete" '.complete == true and all(.scopes[]; .complete != false)'
 demand "there are at least $SCOPES_MIN scopes" '(.scopes | length) >= $scopes'
 demand "every scope has properties, and all hold" \
-    'all(.scopes[]; (.properties | length) > 0 and all(.properties[]; .holds == true))'
+    'all(.scopes[]; (.properties | length) > 0 and all(.properties[]; .holds == true and .counterexample == null))'
 demand "every scope has probes, and all were reached" \
     'all(.scopes[]; (.probes | length) > 0 and all(.probes[]; .reached == true))'
+demand "every scope states its bounds and its time" \
+    'all(.scopes[]; (.bounds | type) == "object" and (.seconds | type) == "number")'
+demand "the scope agreement has 2 slots, 3 views, 2 updates and a crash" \
+    '.scopes[] | select(.name == "agreement") | .bounds | .slots >= 2 and .views >= 3 and .updates >= 2 and .crashes >= 1'
 demand "there are at least $DISTINCT_MIN distinct states" '([.scopes[].distinct] | add) >= $distinct'
 demand "all is well" '.ok == true and all(.scopes[]; .ok != false)'
 # "name states distinct depth", a scope a line, in any order.

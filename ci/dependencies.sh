@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What packages may use: `spec` serde only; `model` and `cluster` not each other; no direct dependency in two versions; nothing
-# that needs a later Rust than the workspace says.
+# What packages may use: `spec` serde only; `model` and `cluster` not each other; no direct dependency in two
+# versions; nothing that needs a later Rust than the workspace says.
 # shellcheck disable=SC2016 # the dollars in quotes are jq's
 source "$(dirname "$0")/env.sh"
 need jq
