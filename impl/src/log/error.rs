@@ -56,8 +56,8 @@ impl fmt::Display for Damage {
 pub enum LogError {
     /// What was durable once is no longer what was written.
     #[error(
-        "log segment {}, offset {}: record {} {damage}. Nothing was changed. Repair from peers: cluster \
-         recover, with this server's configuration",
+        "log segment {}, offset {}: record {} {damage}. Nothing was changed. Do not \
+         start this server with an empty disk under its id: it may have voted. Leave it out; the others go on without it",
         path.display(), grouped(*offset), grouped(*record)
     )]
     Damaged {
@@ -195,8 +195,9 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "log segment data/2/00000003.log, offset 81,920: record 1,204 fails its checksum, and later \
-             records are whole, so this is damage and not a torn write. Nothing was changed. Repair from \
-             peers: cluster recover, with this server's configuration"
+             records are whole, so this is damage and not a torn write. Nothing was changed. Do not \
+             start this server with an empty disk under its id: it may have voted. Leave it out; the others \
+             go on without it"
         );
     }
 }
