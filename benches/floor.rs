@@ -7,7 +7,8 @@
 //! - `ping-pong, 1 CPU`: 64 B over loopback UDP to another thread and back, both blocking and on the same CPU. No
 //!   request of a client can take less.
 //! - `ping-pong, 2 CPUs`: the same with a CPU for each, which is idle when the datagram comes. In a virtual machine
-//!   waking it can cost more than all the rest, and where the servers run is up to the scheduler. Left out where this process may use one CPU only.
+//!   waking it can cost more than all the rest, and where the servers run is up to the scheduler. Left
+//!   out where this process may use one CPU only.
 //! - `datagram`: one datagram of 64 B sent and received by the same thread, so nobody is woken: what the
 //!   two system calls cost. The code that is run for a datagram should be small beside it.
 
