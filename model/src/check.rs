@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use stateright::{Checker, Model};
 
-use crate::properties;
 use crate::scope::Scope;
 use crate::state::State;
 use crate::system::{Action, Reductions, System};
@@ -216,9 +215,4 @@ fn counterexample(system: &System, property: &str, path: Vec<(State, Option<Acti
         .collect();
     let why = path.last().map_or_else(String::new, |(state, _)| crate::words::why(property, state));
     Counterexample { path, steps, why }
-}
-
-/// The names of all properties, in the order of the table.
-pub fn property_names() -> Vec<&'static str> {
-    properties::properties().iter().map(|property| property.name).collect()
 }

@@ -134,14 +134,4 @@ impl<T: Hash + Eq, M> Interner<T, M> {
         let list = self.by_index.read().expect("no panics while held");
         indices.map(|index| list[index]).collect()
     }
-
-    /// How many different values there are.
-    pub fn len(&self) -> usize {
-        self.by_index.read().expect("no panics while held").len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }

@@ -131,16 +131,6 @@ impl Stepper {
         self.messages.select(indices)
     }
 
-    /// How many different messages were sent.
-    pub fn messages_len(&self) -> usize {
-        self.messages.len()
-    }
-
-    /// How many different servers there were.
-    pub fn nodes(&self) -> usize {
-        self.nodes.len()
-    }
-
     /// What `input` does to `node`, by the real handlers.
     pub fn step(&self, node: NodeRef, input: Input) -> &'static Local {
         node.remember(input.code(), || Box::leak(Box::new(self.compute(node, input))))

@@ -118,11 +118,6 @@ impl System {
         self.overflow.load(Ordering::Relaxed)
     }
 
-    /// How many different servers and messages there were.
-    pub fn interned(&self) -> (usize, usize) {
-        (self.stepper.nodes(), self.stepper.messages_len())
-    }
-
     fn inputs(&self, state: &State, server: ServerId, node: NodeRef, add: &mut impl FnMut(Input)) {
         let (scope, ghost) = (&self.scope, &state.ghost);
         let leading = matches!(node.replica.role(), Role::Leading(_));
