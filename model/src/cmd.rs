@@ -1,0 +1,91 @@
+//! The `model` command: what its subcommands share.
+
+pub(crate) mod check;
+pub(crate) mod explore;
+pub(crate) mod progress;
+
+use std::io::{ErrorKind, Write};
+
+use clap::Args;
+use model::exit::{Exit, Failure};
+use model::scope::{self, SCOPES, SHORT_CLOCKS, Scope};
+use model::system::Reductions;
+use model::variant::{VARIANTS, Variant};
+
+/// Prints to standard output. A reader that has gone (`model … | head -1`) has what it wanted.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Runtime, format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The scope of that name.
+pub(crate) fn scope_named(name: &str) -> Result<Scope, Failure> {
+    let names = || SCOPES.iter().map(|scope| scope.name).collect::<Vec<_>>().join(", ");
+    scope::named(name).cloned().ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("no scope is called '{name}'; there are {}", names()))
+    })
+}
+
+/// The variant of that name; the correct rules if none is named.
+pub(crate) fn variant_named(name: Option<&str>) -> Result<Variant, Failure> {
+    let Some(name) = name else { return Ok(Variant::Correct) };
+    let names = || VARIANTS.iter().map(|variant| variant.name).collect::<Vec<_>>().join(", ");
+    let found = VARIANTS.iter().find(|description| description.name == name);
+    found.map(|description| description.variant).ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("no variant is called '{name}'; there are {}", names()))
+    })
+}
+
+/// All reductions, or none.
+pub(crate) fn reductions(off: bool) -> Reductions {
+    if off { Reductions::OFF } else { Reductions::ON }
+}
+
+/// Bounds of a scope of one's own.
+#[derive(Args)]
+#[command(next_help_heading = "A scope of one's own (instead of a name)")]
+pub(crate) struct Own {
+    /// Servers, 1 to 5
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
+    servers: Option<u8>,
+    /// Slots that can be proposed in
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=8))]
+    slots: Option<u8>,
+    /// Views that can be attempted, each by another server
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
+    views: Option<u8>,
+    /// Updates that clients submit
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=8))]
+    updates: Option<u8>,
+    /// Crashes of each server
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=4))]
+    crashes: Option<u8>,
+    /// Leases and drifting clocks, with so many lease requests a view
+    #[arg(long, value_name = "ROUNDS", num_args = 0..=1, default_missing_value = "1", value_parser = clap::value_parser!(u8).range(1..=8))]
+    lease: Option<u8>,
+}
+
+impl Own {
+    /// The scope, if any bound was given.
+    pub(crate) fn scope(&self) -> Option<Scope> {
+        let given = [self.servers, self.slots, self.views, self.updates, self.crashes, self.lease];
+        given.iter().any(Option::is_some).then(|| {
+            let base = Scope::custom();
+            Scope {
+                servers: self.servers.unwrap_or(base.servers),
+                slots: self.slots.unwrap_or(base.slots),
+                views: self.views.unwrap_or(base.views),
+                updates: self.updates.unwrap_or(base.updates),
+                crashes: self.crashes.unwrap_or(base.crashes),
+                rounds: self.lease.unwrap_or(0),
+                lease: self.lease.map(|_| SHORT_CLOCKS),
+                ..base
+            }
+        })
+    }
+}
