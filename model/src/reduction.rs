@@ -37,8 +37,8 @@ pub fn dead(state: &State, message: MessageRef) -> bool {
         // Below the durable promise it can only be refused (F2), and the refusal meets nobody (F1).
         Message::Propose { view, slot, .. } => {
             let closed = receiver.durable.promised > *view;
-            let answered = receiver.durable.history.committed_command(*slot).is_some()
-                && sender.durable.history.committed_command(*slot).is_some();
+            let answered =
+                receiver.durable.history.is_committed(*slot) && sender.durable.history.is_committed(*slot);
             !in_view(sender, *view) && (closed || answered)
         }
         // F1, and a slot that is chosen there needs no more votes.
@@ -46,7 +46,7 @@ pub fn dead(state: &State, message: MessageRef) -> bool {
         // F3.
         Message::Commit { first, commands } => {
             let last = first.0 + commands.len() as u64;
-            (first.0..last).all(|slot| receiver.durable.history.committed_command(Slot(slot)).is_some())
+            (first.0..last).all(|slot| receiver.durable.history.is_committed(Slot(slot)))
         }
         // F3.
         Message::Committed { up_to, .. } => receiver.durable.history.committed() >= *up_to,

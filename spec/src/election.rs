@@ -119,7 +119,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
         let mut slot = committed;
         while slot < reported {
             slot = slot.next();
-            if self.durable.history.committed_command(slot).is_some() {
+            if self.durable.history.is_committed(slot) {
                 continue; // Learnt ahead of a gap, maybe from a higher view than these promises know of.
             }
             match self.rules.value_to_propose(slot, &promises) {

@@ -1,7 +1,7 @@
 //! The replicated log of one server (`history`, Figure 5.1): for each slot what this server voted for,
-//! and whether it is committed.
+//! and whether it is committed. Slots up to a base are compacted: committed, and their values gone.
 
-use alloc::vec::Vec;
+use alloc::collections::VecDeque;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -55,51 +55,68 @@ impl<V: fmt::Debug> fmt::Debug for Entry<V> {
     }
 }
 
-/// Dense log from slot 1 on, with gaps where nothing arrived yet.
+/// Dense log above a base, with gaps where nothing arrived yet.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct History<V> {
-    entries: Vec<Option<Entry<V>>>,
+    base: Slot,
+    /// What the slots above `base` hold, in order.
+    entries: VecDeque<Option<Entry<V>>>,
     committed: Slot,
 }
 
 impl<V> Default for History<V> {
     fn default() -> Self {
-        Self { entries: Vec::new(), committed: Slot::NONE }
+        Self { base: Slot::NONE, entries: VecDeque::new(), committed: Slot::NONE }
     }
 }
 
 impl<V> History<V> {
+    /// The highest slot that is compacted, or [`Slot::NONE`]: a snapshot of the state machine stands for every
+    /// slot up to here, which is committed and has no entry.
+    pub fn base(&self) -> Slot {
+        self.base
+    }
+
     /// The highest slot up to which every slot is committed (`committedSeq`).
     pub fn committed(&self) -> Slot {
         self.committed
     }
 
-    /// The highest slot that holds anything, or [`Slot::NONE`].
+    /// The highest slot that holds anything or is compacted, or [`Slot::NONE`].
     pub fn last(&self) -> Slot {
-        Slot(self.entries.len() as u64)
+        Slot(self.base.0 + self.entries.len() as u64)
     }
 
-    /// What the slot holds, if anything.
+    /// What the slot holds, if anything; none for a slot that is compacted.
     pub fn entry(&self, slot: Slot) -> Option<&Entry<V>> {
-        self.entries.get(index(slot)?)?.as_ref()
+        self.entries.get(self.index(slot)?)?.as_ref()
     }
 
-    /// The slot's value if it is known to be chosen.
+    /// Whether the slot's value is known to be chosen, here or compacted. [`Slot::NONE`], which holds no value,
+    /// counts as committed.
+    pub fn is_committed(&self, slot: Slot) -> bool {
+        slot <= self.committed || self.committed_command(slot).is_some()
+    }
+
+    /// The slot's value if it is known to be chosen; none for a slot that is compacted, see [`Self::is_committed`].
     pub fn committed_command(&self, slot: Slot) -> Option<&Command<V>> {
         self.entry(slot).filter(|entry| entry.committed).map(|entry| &entry.command)
     }
 
     /// The slots above `slot` that hold something, in order.
     pub fn above(&self, slot: Slot) -> impl Iterator<Item = (Slot, &Entry<V>)> {
-        let skip = usize::try_from(slot.0).unwrap_or(usize::MAX);
-        (slot.0 + 1..)
-            .zip(self.entries.iter().skip(skip))
-            .filter_map(|(slot, entry)| Some((Slot(slot), entry.as_ref()?)))
+        let first = slot.max(self.base).0.saturating_add(1);
+        let skip = self.index(Slot(first)).unwrap_or(usize::MAX);
+        self.entries
+            .iter()
+            .skip(skip)
+            .zip(first..)
+            .filter_map(|(entry, slot)| Some((Slot(slot), entry.as_ref()?)))
     }
 
     /// Notes a vote (`handle_propose_msg`, Figure 5.4). A committed slot keeps its value.
     pub(crate) fn vote(&mut self, view: View, slot: Slot, command: Command<V>) {
-        let entry = self.slot_mut(slot);
+        let Some(entry) = self.slot_mut(slot) else { return };
         if !entry.as_ref().is_some_and(|entry| entry.committed) {
             *entry = Some(Entry { view, command, committed: false });
         }
@@ -107,7 +124,7 @@ impl<V> History<V> {
 
     /// Notes a chosen value (`handle_commit_msg`, Figure 5.4).
     pub(crate) fn learn(&mut self, slot: Slot, command: Command<V>) {
-        let entry = self.slot_mut(slot);
+        let Some(entry) = self.slot_mut(slot) else { return };
         let view = entry.as_ref().map_or(View::NONE, |entry| entry.view);
         *entry = Some(Entry { view, command, committed: true });
         self.advance();
@@ -115,7 +132,7 @@ impl<V> History<V> {
 
     /// Marks what is held up to and including `slot` as chosen; stops at a gap.
     pub(crate) fn commit_up_to(&mut self, slot: Slot) {
-        let (first, last) = (index(self.committed.next()), index(slot));
+        let (first, last) = (self.index(self.committed.next()), self.index(slot));
         if let (Some(first), Some(last)) = (first, last) {
             for entry in self.entries.iter_mut().take(last + 1).skip(first).map_while(Option::as_mut) {
                 entry.committed = true;
@@ -130,19 +147,20 @@ impl<V> History<V> {
         }
     }
 
-    fn slot_mut(&mut self, slot: Slot) -> &mut Option<Entry<V>> {
+    /// The place of a slot, made if need be; none for a slot that is compacted.
+    fn slot_mut(&mut self, slot: Slot) -> Option<&mut Option<Entry<V>>> {
         debug_assert!(slot > Slot::NONE, "slots start at 1");
-        let index = index(slot).unwrap_or(0);
+        let index = self.index(slot)?;
         if self.entries.len() <= index {
             self.entries.resize_with(index + 1, || None);
         }
-        &mut self.entries[index]
+        self.entries.get_mut(index)
     }
-}
 
-/// Where a slot stands among the entries; none for slot 0.
-fn index(slot: Slot) -> Option<usize> {
-    usize::try_from(slot.0).ok()?.checked_sub(1)
+    /// Where a slot stands among the entries; none for a slot that is compacted.
+    fn index(&self, slot: Slot) -> Option<usize> {
+        usize::try_from(slot.0.checked_sub(self.base.0)?).ok()?.checked_sub(1)
+    }
 }
 
 impl<V: fmt::Debug> fmt::Debug for History<V> {
@@ -153,6 +171,8 @@ impl<V: fmt::Debug> fmt::Debug for History<V> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
     use crate::view::ServerId;
 
@@ -217,6 +237,6 @@ mod tests {
         [1, 2, 4].into_iter().for_each(|slot| history.vote(OLD, Slot(slot), open(slot)));
         let slots: Vec<_> = history.above(Slot(1)).map(|(slot, _)| slot.0).collect();
         assert_eq!(slots, [2, 4]);
-        assert_eq!(history.above(Slot(u64::MAX - 1)).count(), 0);
+        assert_eq!(history.above(Slot(u64::MAX)).count(), 0);
     }
 }

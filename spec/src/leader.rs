@@ -135,7 +135,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
         while leading.has_room(self.config.window, self.config.window_bytes)
             && let Some(command) = leading.pending.pop_front()
         {
-            while self.durable.history.committed_command(leading.next).is_some() {
+            while self.durable.history.is_committed(leading.next) {
                 leading.next = leading.next.next(); // Learnt ahead of a gap: its value stands.
             }
             leading.add_proposal(leading.next, command);

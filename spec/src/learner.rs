@@ -36,7 +36,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
 
     /// Notes one chosen value that came with its slot.
     pub(crate) fn learn(&mut self, slot: Slot, command: Command<V>, effects: &mut Effects<V>) {
-        if slot == Slot::NONE || self.durable.history.committed_command(slot).is_some() {
+        if self.durable.history.is_committed(slot) {
             return;
         }
         if self.is_refuted(slot, &command) {
