@@ -244,7 +244,7 @@ impl<'a> Run<'a> {
         if let Record::Vote { view, slot, command } = &record {
             self.events.push(Event::Voted(*slot, *view, command.into()));
         }
-        self.node.durable.apply(record);
+        self.node.durable.apply_by(&self.stepper.variant, record);
     }
 
     fn send(&mut self, to: ServerId, message: Message<Value>, when: When) {

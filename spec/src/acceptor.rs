@@ -90,12 +90,8 @@ impl<V: Value, R: Rules> Replica<V, R> {
         if slot.0 > self.durable.history.committed().0 + self.config.slots_ahead_max {
             return; // Too far ahead to remember; this server catches up first.
         }
-        let vote = self.durable.history.entry(slot).filter(|entry| entry.view == view);
-        debug_assert!(
-            vote.is_none_or(|vote| vote.command == command),
-            "two values in view {view}, slot {slot}"
-        );
-        if vote.is_none() {
+        let voted = self.durable.history.entry(slot).is_some_and(|entry| entry.view == view);
+        if !voted {
             let rises = view > self.durable.promised;
             self.persist(Record::Vote { view, slot, command }, effects);
             if rises {

@@ -92,7 +92,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
         effects: &mut Effects<V>,
     ) {
         let Role::Preparing(preparing) = &mut self.role else { return };
-        if preparing.view != view || preparing.promises.contains_key(&from) {
+        if !self.rules.counts_promise(preparing.view, view) || preparing.promises.contains_key(&from) {
             return;
         }
         preparing.promises.insert(from, Promised { committed, reports });
@@ -115,7 +115,8 @@ impl<V: Value, R: Rules> Replica<V, R> {
             .max()
             .unwrap_or(Slot::NONE);
         let committed = self.durable.history.committed();
-        let mut leading = Leading::new(view, reported.max(committed), committed, stalled);
+        let next = self.rules.first_free_slot(committed, reported);
+        let mut leading = Leading::new(view, reported.max(committed), next, committed, stalled);
         let mut slot = committed;
         while slot < reported {
             slot = slot.next();

@@ -67,11 +67,11 @@ pub struct Leading<V> {
 }
 
 impl<V: Value> Leading<V> {
-    pub(crate) fn new(view: View, reported: Slot, committed: Slot, stalled: bool) -> Self {
+    pub(crate) fn new(view: View, reported: Slot, next: Slot, committed: Slot, stalled: bool) -> Self {
         Self {
             view,
             reported,
-            next: reported.next(),
+            next,
             proposals: BTreeMap::new(),
             proposals_bytes: 0,
             pending: VecDeque::new(),

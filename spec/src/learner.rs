@@ -93,9 +93,10 @@ impl<V: Value, R: Rules> Replica<V, R> {
     pub(crate) fn on_catch_up(&mut self, from: ServerId, first: Slot, effects: &mut Effects<V>) {
         let history = &self.durable.history;
         let mut room = self.config.window_bytes;
-        let commands: Vec<_> = (first.0.max(1)..=history.committed().0)
+        let commands: Vec<_> = (first.0.max(1)..=history.last().0)
             .take(self.config.catch_up_max)
-            .map_while(|slot| history.committed_command(Slot(slot)))
+            .map_while(|slot| history.entry(Slot(slot)).filter(|held| self.rules.may_pass_on(held.committed)))
+            .map(|held| &held.command)
             .take_while(|command| {
                 let fits = room > 0;
                 room = room.saturating_sub(command.size_bytes());
@@ -111,14 +112,16 @@ impl<V: Value, R: Rules> Replica<V, R> {
 
     /// Hands committed slots to the state machine, in order and without gaps.
     pub(crate) fn apply_committed(&mut self, effects: &mut Effects<V>) {
-        while let Some(command) = self.durable.history.committed_command(self.applied.next()) {
-            if self.applied >= self.durable.history.committed() {
-                break;
-            }
-            let command = command.clone();
-            self.applied = self.applied.next();
-            self.apply(self.applied, command, effects);
+        while let Some((slot, command)) = self.next_to_apply() {
+            self.applied = slot;
+            self.apply(slot, command, effects);
         }
+    }
+
+    fn next_to_apply(&self) -> Option<(Slot, Command<V>)> {
+        let (slot, held) = self.durable.history.above(self.applied).next()?;
+        let ready = held.committed && self.rules.may_apply(self.applied, slot);
+        ready.then(|| (slot, held.command.clone()))
     }
 
     fn apply(&mut self, slot: Slot, command: Command<V>, effects: &mut Effects<V>) {

@@ -12,7 +12,7 @@ use crate::history::Slot;
 use crate::message::Message;
 use crate::record::Record;
 use crate::replica::{Replica, Role};
-use crate::rules::{Phase, Rules};
+use crate::rules::Rules;
 use crate::time::{LocalTime, Span};
 use crate::view::{ServerId, ServerSet, View};
 
@@ -62,14 +62,13 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Notes a new request, sent at `now`, and returns its round.
-    fn request(&mut self, now: LocalTime) -> u64 {
-        self.requested += 1;
+    /// Notes a new request of this number, sent at `now`.
+    fn request(&mut self, number: u64, now: LocalTime) {
+        self.requested = number;
         if self.rounds.len() == ROUNDS_MAX {
             self.rounds.pop_front();
         }
-        self.rounds.push_back(Round { number: self.requested, sent: now, grants: ServerSet::EMPTY });
-        self.requested
+        self.rounds.push_back(Round { number, sent: now, grants: ServerSet::EMPTY });
     }
 }
 
@@ -85,7 +84,8 @@ impl<V: Value, R: Rules> Replica<V, R> {
 
     pub(crate) fn request_lease(&mut self, now: LocalTime, effects: &mut Effects<V>) {
         let Role::Leading(leading) = &mut self.role else { return };
-        let (view, round) = (leading.view, leading.lease.request(now));
+        let (view, round) = (leading.view, self.rules.next_round(leading.lease.requested));
+        leading.lease.request(round, now);
         let (term, committed) = (self.config.lease_term, self.durable.history.committed());
         for to in self.config.members() {
             // At once: a request promises nothing, and the view it names was attempted durably before Prepare left.
@@ -124,17 +124,14 @@ impl<V: Value, R: Rules> Replica<V, R> {
         self.reconcile(view.leader, committed, effects);
     }
 
-    /// Starts or extends the grant; a round that was granted before changes nothing.
+    /// Starts or extends the grant.
     fn extend_grant(&mut self, view: View, round: u64, now: LocalTime, effects: &mut Effects<V>) {
-        let repeated = self.grant.is_some_and(|grant| grant.view == view && round <= grant.round);
-        if repeated {
-            return;
-        }
         if self.config.grant_term > self.durable.grant_term {
             self.persist(Record::GrantTerm(self.config.grant_term), effects);
         }
-        let until = self.rules.grant_end(self.grant, now, self.config.grant_term);
-        self.grant = Some(Grant { view, round, until });
+        let until = self.rules.grant_end(self.grant, (view, round), now, self.config.grant_term);
+        let granted = self.grant.filter(|grant| grant.view == view).map_or(0, |grant| grant.round);
+        self.grant = Some(Grant { view, round: round.max(granted), until });
     }
 
     /// Lease grant, leader: a phase-2 quorum for one and the same round makes the lease.
@@ -147,21 +144,24 @@ impl<V: Value, R: Rules> Replica<V, R> {
         effects: &mut Effects<V>,
     ) {
         let Role::Leading(leading) = &mut self.role else { return };
-        if leading.view != view {
-            return;
-        }
-        let lease = &mut leading.lease;
-        if let Some(at) = lease.rounds.iter().position(|known| known.number == round) {
-            lease.rounds[at].grants.insert(from);
-            if self.rules.is_quorum(&self.config, Phase::Two, lease.rounds[at].grants) {
-                let end = self.rules.lease_end(lease.rounds[at].sent, now, self.config.lease_term);
-                lease.until = lease.until.max(Some(end));
-                lease.confirmed = lease.confirmed.max(round);
-                lease.rounds.drain(..=at);
+        let (leads, lease) = (leading.view, &mut leading.lease);
+        for asked in &mut lease.rounds {
+            if self.rules.counts_grant((leads, asked.number), (view, round)) {
+                asked.grants.insert(from);
             }
         }
-        self.reconcile(from, committed, effects);
-        self.serve_reads(now, effects);
+        let granted =
+            lease.rounds.iter().rposition(|asked| self.rules.makes_lease(&self.config, asked.grants));
+        if let Some(Round { number, sent, .. }) = granted.and_then(|at| lease.rounds.drain(..=at).next_back())
+        {
+            let end = self.rules.lease_end(sent, now, self.config.lease_term);
+            lease.until = lease.until.max(Some(end));
+            lease.confirmed = lease.confirmed.max(number);
+        }
+        if view == leads {
+            self.reconcile(from, committed, effects);
+            self.serve_reads(now, effects);
+        }
     }
 
     /// Release, acceptor: the holder has left this view for good.

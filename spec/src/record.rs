@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
 use crate::history::{History, Slot};
+use crate::rules::{Paxos, Rules};
 use crate::time::Span;
 use crate::view::View;
 
@@ -70,11 +71,16 @@ impl<V> Default for Durable<V> {
 impl<V> Durable<V> {
     /// Adds one record. Views and terms only ever rise, so a record that comes again changes nothing.
     pub fn apply(&mut self, record: Record<V>) {
+        self.apply_by(&Paxos, record);
+    }
+
+    /// The same, as other rules would have it.
+    pub fn apply_by(&mut self, rules: &impl Rules, record: Record<V>) {
         match record {
             Record::Attempt(view) => self.attempted = self.attempted.max(view),
             Record::Promise(view) => self.promised = self.promised.max(view),
             Record::Vote { view, slot, command } => {
-                self.promised = self.promised.max(view);
+                self.promised = rules.promised_by_vote(self.promised, view);
                 self.history.vote(view, slot, command);
             }
             Record::Learnt { slot, command } => self.history.learn(slot, command),

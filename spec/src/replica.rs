@@ -134,9 +134,25 @@ impl<V: Value, R: Rules> Replica<V, R> {
         }
     }
 
+    /// Replaces each time that is over at `now`, however long ago, by one that has just ended, so that
+    /// servers which will behave alike are equal.
+    pub fn forget_expired(&mut self, now: LocalTime) {
+        let term = self.config.lease_term;
+        if let Role::Leading(leading) = &mut self.role {
+            let until = leading.lease.until.map(|until| until.max(now));
+            leading.lease.until = until.filter(|_| self.rules.holds_lease(until, now));
+            // A round sent a term ago can no longer make a lease; it can still confirm the view.
+            leading.lease.rounds.iter_mut().for_each(|round| round.sent = round.sent.max(now - term));
+        }
+        self.quiet_until = self.quiet_until.filter(|&until| now < until);
+        if let Some(grant) = &mut self.grant {
+            grant.until = grant.until.max(now);
+        }
+    }
+
     /// Changes durable state, and asks for it to be made durable: the same record does both.
     pub(crate) fn persist(&mut self, record: Record<V>, effects: &mut Effects<V>) {
-        self.durable.apply(record.clone());
+        self.durable.apply_by(&self.rules, record.clone());
         effects.push(Effect::Persist(record));
     }
 
@@ -216,21 +232,6 @@ impl<V, R> Replica<V, R> {
     /// differences of times matter, so nothing else changes.
     pub fn shift_time(&mut self, by: Span) {
         self.each_time(|time| *time = *time + by);
-    }
-
-    /// Replaces each time that is over at `now`, however long ago, by one that has just ended, so that
-    /// servers which will behave alike are equal.
-    pub fn forget_expired(&mut self, now: LocalTime) {
-        let term = self.config.lease_term;
-        if let Role::Leading(leading) = &mut self.role {
-            leading.lease.until = leading.lease.until.filter(|&until| now < until);
-            // A round sent a term ago can no longer make a lease; it can still confirm the view.
-            leading.lease.rounds.iter_mut().for_each(|round| round.sent = round.sent.max(now - term));
-        }
-        self.quiet_until = self.quiet_until.filter(|&until| now < until);
-        if let Some(grant) = &mut self.grant {
-            grant.until = grant.until.max(now);
-        }
     }
 
     fn each_time(&mut self, mut change: impl FnMut(&mut LocalTime)) {

@@ -112,11 +112,27 @@ pub trait Rules {
         view >= promised && grant.is_none_or(|grant| grant.allows(view.leader, now))
     }
 
-    /// May this acceptor vote in `view`? Voting raises the promise.
+    /// Does a promise of `promised` count for a candidate of `preparing`?
+    ///
+    /// J1, Figure 5.3 Promise: `view ≠ attemptedView` is a conflict. What was promised and reported for an older
+    /// attempt leaves out what was voted for since.
+    fn counts_promise(&self, preparing: View, promised: View) -> bool {
+        preparing == promised
+    }
+
+    /// May this acceptor vote in `view`?
     ///
     /// I3, Figure 5.3 Propose. No lease clause: no view is established past a running lease.
     fn may_accept(&self, promised: View, view: View) -> bool {
         view >= promised
+    }
+
+    /// What is promised after a vote in `view`, if `promised` was before?
+    ///
+    /// I3: a vote closes every lower view as a promise does, also at an acceptor that never saw the Prepare.
+    /// Figure 5.4 says so; *Paxos Made Simple* does not.
+    fn promised_by_vote(&self, promised: View, view: View) -> View {
+        promised.max(view)
     }
 
     /// What does a new leader do about `slot`, given a phase-1 quorum of promises?
@@ -135,6 +151,14 @@ pub trait Rules {
         }
         let highest = reports().max_by_key(|report| report.view);
         Choice::Propose(highest.map_or(Command::NoOp, |report| report.command.clone()))
+    }
+
+    /// Which slot do a new leader's own updates begin with, if every slot up to `committed` is committed and the
+    /// promises reported votes up to `reported`?
+    ///
+    /// I1: the slots up to `reported` are finished first, each with one value in this view.
+    fn first_free_slot(&self, committed: Slot, reported: Slot) -> Slot {
+        committed.max(reported).next()
     }
 
     /// The next view for `me` to attempt, when it has attempted `attempted` and seen `seen`.
@@ -169,6 +193,20 @@ pub trait Rules {
         own.is_some_and(|own| own != learnt)
     }
 
+    /// May a server that is asked for chosen values pass on one that it holds, `committed` or not?
+    ///
+    /// I7, 4.3.5: a vote says what may be chosen, no more.
+    fn may_pass_on(&self, committed: bool) -> bool {
+        committed
+    }
+
+    /// May `slot`, which is committed, be applied after `applied`?
+    ///
+    /// I8: in order and without gaps (`appliedSeq`, Figure 5.1), whatever was learnt ahead.
+    fn may_apply(&self, applied: Slot, slot: Slot) -> bool {
+        slot == applied.next()
+    }
+
     /// May this acceptor grant the lease of `view` for a holder's term of `term`?
     ///
     /// J3 and J4: only in the view that it has promised, and only if its own term outlasts the holder's at the worst
@@ -177,11 +215,22 @@ pub trait Rules {
         view == promised && config.grant_fits(term)
     }
 
-    /// When does a grant that is given at `now` end, if `current` was given before?
+    /// When does the grant end that `round` of `view` asks for at `now`, if `current` was given before?
     ///
-    /// J3: `G` from a time read **after** the request came in (4.3.4), and never earlier than was granted before.
-    fn grant_end(&self, current: Option<Grant>, now: LocalTime, grant_term: Span) -> LocalTime {
-        current.map_or(now + grant_term, |current| current.until.max(now + grant_term))
+    /// J3: `G` from a time read **after** the request came in (4.3.4), and never earlier than was granted before. A
+    /// round that was granted already adds nothing: a late copy must not keep others out for longer.
+    fn grant_end(
+        &self,
+        current: Option<Grant>,
+        (view, round): (View, u64),
+        now: LocalTime,
+        grant_term: Span,
+    ) -> LocalTime {
+        match current {
+            Some(current) if current.view == view && round <= current.round => current.until,
+            Some(current) => current.until.max(now + grant_term),
+            None => now + grant_term,
+        }
     }
 
     /// What does an acceptor take for granted after a restart at `now`?
@@ -200,12 +249,33 @@ pub trait Rules {
         granted == released
     }
 
+    /// The number of the next lease request of a view, if the latest was `requested`.
+    ///
+    /// J2: each transmission is a round of its own. If one that is sent again kept its number, a grant of the
+    /// first would be counted from the second; 4.3.4 does not say which sending it means.
+    fn next_round(&self, requested: u64) -> u64 {
+        requested + 1
+    }
+
+    /// Does a grant of `granted`, a view and a round, count for the request `asked`?
+    ///
+    /// J2: a quorum must grant one and the same round of one view, or the earliest of its grants would have begun
+    /// before the holder's term.
+    fn counts_grant(&self, asked: (View, u64), granted: (View, u64)) -> bool {
+        asked == granted
+    }
+
+    /// Do these grants of one round make a lease?
+    ///
+    /// J2 and J4: a phase-2 quorum, so that every phase-1 quorum has a member that is bound (4.3.2).
+    fn makes_lease(&self, config: &Config, grants: ServerSet) -> bool {
+        self.is_quorum(config, Phase::Two, grants)
+    }
+
     /// When does the lease end that a quorum granted by `acknowledged`, for a request that left at `sent`?
     ///
-    /// J2 and J5: `L` from a time read **before** the request left (4.3.4). Each transmission is a round of its
-    /// own, or a grant of the first would be counted from the second.
-    fn lease_end(&self, sent: LocalTime, acknowledged: LocalTime, lease_term: Span) -> LocalTime {
-        debug_assert!(sent <= acknowledged, "a grant cannot arrive before its request left");
+    /// J2 and J5: `L` from a time read **before** the request left (4.3.4).
+    fn lease_end(&self, sent: LocalTime, _acknowledged: LocalTime, lease_term: Span) -> LocalTime {
         sent + lease_term
     }
 
