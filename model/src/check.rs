@@ -4,6 +4,7 @@
 //! and the scopes side by side. One thread and one property a run also make the counterexample a shortest one.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -35,6 +36,8 @@ pub struct Counterexample {
     pub steps: Vec<String>,
     /// Why the last state breaks the property.
     pub why: String,
+    /// Where it was saved, if it was.
+    pub file: Option<PathBuf>,
 }
 
 /// The verdict on one property.
@@ -213,6 +216,6 @@ fn counterexample(system: &System, property: &str, path: Vec<(State, Option<Acti
         .windows(2)
         .filter_map(|pair| Some(crate::words::step(system, &pair[0].0, pair[0].1?, &pair[1].0).join("\n  ")))
         .collect();
-    let why = path.last().map_or_else(String::new, |(state, _)| crate::words::why(property, state));
-    Counterexample { path, steps, why }
+    let why = crate::why::why(system, property, &path);
+    Counterexample { path, steps, why, file: None }
 }

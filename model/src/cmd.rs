@@ -3,6 +3,8 @@
 pub(crate) mod check;
 pub(crate) mod explore;
 pub(crate) mod progress;
+pub(crate) mod replay;
+pub(crate) mod save;
 
 use std::io::{ErrorKind, Write};
 
@@ -20,6 +22,18 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
             Err(Failure::new(Exit::Runtime, format!("cannot write to standard output: {error}")))
         }
         _ => Ok(()),
+    }
+}
+
+/// How this program was called, so that the commands that it prints can be run as they are.
+pub(crate) fn program() -> String {
+    let called = std::env::args().next().unwrap_or_default();
+    let by_cargo = std::env::var("CARGO_PKG_NAME").is_ok_and(|package| package == env!("CARGO_PKG_NAME"));
+    match (by_cargo, called.contains("/release/")) {
+        (true, true) => "cargo run --release -p model --".into(),
+        (true, false) => "cargo run -p model --".into(),
+        (false, _) if called.is_empty() => "model".into(),
+        (false, _) => called,
     }
 }
 

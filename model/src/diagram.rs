@@ -7,13 +7,11 @@ use std::fmt::Write;
 
 use spec::{Effect, ServerId};
 
-use crate::state::State;
+use crate::saved::Act;
 use crate::step::Input;
 use crate::system::{Action, System};
+use crate::why::Steps;
 use crate::words;
-
-/// A path: states, each with the action that leads on.
-pub type Steps = [(State, Option<Action>)];
 
 const LANE_WIDTH: usize = 300;
 const ROW_HEIGHT: usize = 34;
@@ -47,7 +45,7 @@ pub fn svg(system: &System, path: &Steps) -> String {
                         drawing.arrow((message.from, sent), (server, row), &words::message(&message.message));
                     }
                     Input::Crash(_) => drawing.crash(server, row),
-                    _ => drawing.event(server, row, &words::action(*action)),
+                    _ => drawing.event(server, row, &words::at_server(&Act::from(*action))),
                 }
                 if writes(input, &local.effects) {
                     drawing.disk(server, row);

@@ -20,6 +20,10 @@ pub enum Exit {
     Survived = 13,
     /// Interrupted, or beyond a limit: nothing is said about what was not explored.
     Incomplete = 14,
+    /// A saved counterexample is damaged; it was left as it is.
+    DamagedData = 20,
+    /// Ctrl-C where nothing was to be reported.
+    Interrupted = 130,
 }
 
 /// Why a command could not do what it was asked, and how it ends.
@@ -59,6 +63,8 @@ mod tests {
             Exit::NotReached,
             Exit::Survived,
             Exit::Incomplete,
+            Exit::DamagedData,
+            Exit::Interrupted,
         ];
         for code in codes {
             let row = |command| format!("| {} | {command} |", code as u8);

@@ -5,9 +5,9 @@ use std::net::{SocketAddr, TcpListener};
 use stateright::{Checker, Model};
 
 use crate::scope::Scope;
-use crate::state::State;
-use crate::system::{Action, Reductions, System};
+use crate::system::{Reductions, System};
 use crate::variant::Variant;
+use crate::why::Steps;
 
 /// Why the Explorer could not be opened.
 #[derive(Debug)]
@@ -43,17 +43,21 @@ pub fn link(
     reductions: Reductions,
     address: SocketAddr,
 ) -> Result<String, Error> {
-    let page = format!("http://{address}/#/steps");
-    let Some(description) = variant.description() else { return Ok(format!("{page}/0")) };
-    let system = System::new(scope, variant, reductions).only(description.falls);
-    let checker = system.checker().threads(1).spawn_bfs().join();
+    let system = System::new(scope, variant, reductions);
+    let Some(description) = variant.description() else { return Ok(link_to(&system, &[], address)) };
+    let checker = system.only(description.falls).checker().threads(1).spawn_bfs().join();
     let path = checker.discovery(description.falls).ok_or(Error::Survived)?;
-    Ok(format!("{page}/{}", indices(checker.model(), &path.into_vec())))
+    Ok(link_to(checker.model(), &path.into_vec(), address))
+}
+
+/// The link to the end of a run.
+pub fn link_to(system: &System, run: &Steps, address: SocketAddr) -> String {
+    format!("http://{address}/#/steps/{}", indices(system, run))
 }
 
 /// A path as the Explorer writes it: the index of the initial state, then of each action among those that change
 /// something.
-fn indices(system: &System, path: &[(State, Option<Action>)]) -> String {
+fn indices(system: &System, path: &Steps) -> String {
     let mut text = String::from("0");
     for (state, action) in path {
         let Some(action) = action else { break };
@@ -70,14 +74,9 @@ fn indices(system: &System, path: &[(State, Option<Action>)]) -> String {
 ///
 /// # Errors
 /// If the address cannot be listened on.
-pub fn serve(
-    scope: &Scope,
-    variant: Variant,
-    reductions: Reductions,
-    address: SocketAddr,
-) -> Result<(), Error> {
+pub fn serve(system: System, address: SocketAddr) -> Result<(), Error> {
     free(address)?;
-    System::new(scope, variant, reductions).checker().serve(address);
+    system.checker().serve(address);
     Ok(())
 }
 

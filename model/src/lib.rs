@@ -19,6 +19,7 @@
 
 pub mod check;
 pub mod diagram;
+pub mod difference;
 pub mod exit;
 pub mod explore;
 pub mod intern;
@@ -26,10 +27,13 @@ pub mod observe;
 pub mod probes;
 pub mod properties;
 pub mod reduction;
+pub mod replay;
 pub mod report;
+pub mod saved;
 pub mod scope;
 pub mod state;
 pub mod step;
 pub mod system;
 pub mod variant;
+pub mod why;
 pub mod words;

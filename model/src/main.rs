@@ -31,6 +31,8 @@ struct Cli {
 enum Command {
     /// Explore scopes to exhaustion
     Check(cmd::check::Arguments),
+    /// Replay a saved counterexample through the handlers, and say whether it still fails
+    Replay(cmd::replay::Arguments),
     /// Open stateright's Explorer, at the counterexample of a variant if one is named
     Explore(cmd::explore::Arguments),
 }
@@ -38,6 +40,7 @@ enum Command {
 fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Check(arguments) => cmd::check::run(&arguments),
+        Command::Replay(arguments) => cmd::replay::run(&arguments),
         Command::Explore(arguments) => cmd::explore::run(&arguments),
     };
     match ended {

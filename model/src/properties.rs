@@ -41,6 +41,11 @@ pub fn properties() -> Vec<Property<System>> {
     ]
 }
 
+/// The property of that name.
+pub fn named(name: &str) -> Option<Property<System>> {
+    properties().into_iter().find(|property| property.name == name)
+}
+
 fn learnt_is_chosen(state: &State) -> bool {
     state.nodes.iter().all(|node| {
         node.replica.history().above(spec::Slot::NONE).filter(|(_, entry)| entry.committed).all(

@@ -1,5 +1,7 @@
 //! What `check` prints: a table and counterexamples for people, one JSON object for programs.
 
+use std::path::Path;
+
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde_json::{Value, json};
@@ -46,6 +48,8 @@ fn scope_json(outcome: &Outcome) -> Value {
                 "name": verdict.name,
                 "holds": verdict.counterexample.is_none(),
                 "counterexample": verdict.counterexample.as_ref().map(|found| &found.steps),
+                "why": verdict.counterexample.as_ref().map(|found| &found.why),
+                "file": verdict.counterexample.as_ref().and_then(|found| found.file.as_ref()),
             })
         })
         .collect();
@@ -63,8 +67,8 @@ fn scope_json(outcome: &Outcome) -> Value {
     })
 }
 
-/// The table of `check`, and what follows it.
-pub fn text(variant: Variant, outcomes: &[Outcome]) -> String {
+/// The table of `check`, and what follows it. `program` is how this program was called.
+pub fn text(variant: Variant, outcomes: &[Outcome], program: &str) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["scope", "states", "distinct", "depth", "seconds", "states/s", "properties", "probes"]);
@@ -92,12 +96,12 @@ pub fn text(variant: Variant, outcomes: &[Outcome]) -> String {
         }
     }
     let mut text = format!("{table}\n\n");
-    text += &outcomes.iter().map(details).collect::<String>();
+    text += &outcomes.iter().map(|outcome| details(outcome, program)).collect::<String>();
     text += &conclusion(variant, outcomes);
     text
 }
 
-fn details(outcome: &Outcome) -> String {
+fn details(outcome: &Outcome, program: &str) -> String {
     let mut text = format!("{}: {}\n", outcome.scope.name, outcome.scope.bounds());
     if let Some(reason) = outcome.incomplete {
         text += &format!("  INCOMPLETE: {reason}\n");
@@ -113,19 +117,41 @@ fn details(outcome: &Outcome) -> String {
     }
     for verdict in &outcome.verdicts {
         if let Some(found) = &verdict.counterexample {
-            text += &counterexample(verdict.name, found);
+            text += &counterexample(verdict.name, found, program);
         }
     }
     text + "\n"
 }
 
-/// A counterexample, step by step.
-pub fn counterexample(property: &str, found: &Counterexample) -> String {
+/// A counterexample, step by step, and how to see it again.
+pub fn counterexample(property: &str, found: &Counterexample, program: &str) -> String {
     let mut text = format!("\n'{property}' falls, by {} steps:\n\n", found.steps.len());
     for (number, step) in found.steps.iter().enumerate() {
         text += &format!("{:>3}. {}\n", number + 1, step.replace('\n', "\n   "));
     }
-    text + &format!("\n{}\n", capitalised(&found.why))
+    text += &format!("\n{}\n", sentence(&found.why));
+    if let Some(file) = &found.file {
+        text += &again(program, file);
+    }
+    text
+}
+
+/// The commands that show a saved counterexample again.
+pub fn again(program: &str, file: &Path) -> String {
+    let file = quoted(&file.to_string_lossy());
+    format!(
+        "\nStep by step:     {program} replay {file} --step\nIn the Explorer:  {program} explore --path {file}\n"
+    )
+}
+
+/// As a shell reads it back.
+fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || "/._-+:,@%".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 fn conclusion(variant: Variant, outcomes: &[Outcome]) -> String {
@@ -137,8 +163,8 @@ fn conclusion(variant: Variant, outcomes: &[Outcome]) -> String {
     );
     match (exit(variant, outcomes), variant.description()) {
         (Exit::Violated, Some(description)) => format!(
-            "The variant {} ({}) breaks '{}', as it should.\nSee it: model explore {} --variant {}\n",
-            description.name, description.deviation, description.falls, description.scope, description.name
+            "The variant {} ({}) breaks '{}', as it should.\n",
+            description.name, description.deviation, description.falls
         ),
         (Exit::Violated, None) => format!("A property does not hold. {explored}\n"),
         (Exit::Incomplete, _) => {
@@ -156,7 +182,8 @@ fn conclusion(variant: Variant, outcomes: &[Outcome]) -> String {
     }
 }
 
-fn capitalised(text: &str) -> String {
+/// Words as a sentence of their own.
+pub fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters
         .next()

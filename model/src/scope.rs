@@ -1,13 +1,17 @@
 //! Scopes: the bounds within which every reachable state is explored, and the table that `check` runs.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use spec::{Config, ServerId, Span};
 
 /// The most servers that a scope can have.
 pub const SERVERS_MAX: usize = 5;
 
+/// The most updates that a scope can have.
+pub const UPDATES_MAX: u8 = 8;
+
 /// How time passes: each tick advances each server's clock by a slow or a fast step, as it likes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Clocks {
     /// The holder's term `L`, in clock units.
     pub lease_term: u8,
@@ -27,7 +31,8 @@ pub const CLOCKS: Clocks = Clocks { lease_term: 8, grant_term: 12, slow: 2, fast
 pub const SHORT_CLOCKS: Clocks = Clocks { lease_term: 4, grant_term: 6, slow: 2, fast: 3 };
 
 /// A named bound.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scope {
     /// Its name on the command line.
     #[serde(skip)]
@@ -101,6 +106,12 @@ impl Scope {
         Self::BASE.clone()
     }
 
+    /// The bounds alone, without what the table says of them.
+    #[must_use]
+    pub fn unnamed(&self) -> Self {
+        Self { name: "", purpose: "", probes: &[], ..self.clone() }
+    }
+
     /// The configuration of one server in this scope.
     pub fn config(&self, me: ServerId) -> Config {
         const DRIFT_MILLIONTHS: u32 = 1_000_000;
@@ -118,6 +129,42 @@ impl Scope {
             (config.phase1_quorum, config.phase2_quorum) = (phase1, phase2);
         }
         config
+    }
+
+    /// Whether the bounds are such that a model can be made of them, for those that no code here has chosen.
+    ///
+    /// # Errors
+    /// In words, if a bound is out of range or contradicts another.
+    pub fn validate(&self) -> Result<(), String> {
+        const COUNT_MAX: u8 = 64;
+        let within = |what: &str, value: u8, least: u8, most: u8| {
+            let fits = (least..=most).contains(&value);
+            fits.then_some(()).ok_or_else(|| format!("{what} must be {least} to {most}, and not {value}"))
+        };
+        within("servers", self.servers, 1, u8::try_from(SERVERS_MAX).unwrap_or(u8::MAX))?;
+        within("updates", self.updates, 0, UPDATES_MAX)?;
+        within("views_each", self.views_each, 1, COUNT_MAX)?;
+        let counts = [
+            ("slots", self.slots),
+            ("views", self.views),
+            ("retries", self.retries),
+            ("crashes", self.crashes),
+            ("rounds", self.rounds),
+            ("resigns", self.resigns),
+            ("reads", self.reads),
+        ];
+        counts.into_iter().try_for_each(|(what, value)| within(what, value, 0, COUNT_MAX))?;
+        if u16::from(self.views) > u16::from(self.servers) * u16::from(self.views_each) {
+            return Err(format!(
+                "{} views need as many servers: each server attempts {}",
+                self.views, self.views_each
+            ));
+        }
+        if let Some(clocks) = self.lease {
+            within("slow", clocks.slow, 1, COUNT_MAX)?;
+            within("fast", clocks.fast, clocks.slow, COUNT_MAX)?;
+        }
+        Ok(())
     }
 
     /// The slots that opened the clients' sessions before the exploration begins, one an update.

@@ -332,7 +332,7 @@ fn highest_proposal(replica: &Replica<Value, Variant>) -> Slot {
 }
 
 /// Whether what a message says of its sender is durable there.
-fn covered(durable: &Durable<Value>, message: &Message<Value>) -> bool {
+pub(crate) fn covered(durable: &Durable<Value>, message: &Message<Value>) -> bool {
     match message {
         Message::Prepare { view, .. } => durable.attempted >= *view,
         Message::Promise { view, .. } | Message::Grant { view, .. } => durable.promised >= *view,

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use serde::{Deserialize, Serialize};
 use spec::{Role, ServerId};
 use stateright::{Model, Path, Property};
 
@@ -25,7 +26,8 @@ pub enum Action {
 }
 
 /// Which reductions are on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Reductions {
     /// A server's own messages are handled in the step that releases them.
     pub own_at_once: bool,

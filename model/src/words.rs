@@ -1,9 +1,9 @@
 //! Actions, messages and steps in words.
 
-use spec::{Command, Effect, Message, Outcome, Record, When};
+use spec::{Command, Effect, Message, Outcome, Record, SERVERS_MAX, ServerId, ServerSet, When};
 
-use crate::state::{Broken, Choice, State, Value, letter};
-use crate::step::Input;
+use crate::saved::Act;
+use crate::state::{Choice, State, Value, letter};
 use crate::system::{Action, System};
 
 /// A command as a person would call it: updates are letters.
@@ -46,37 +46,72 @@ pub fn message(message: &Message<Value>) -> String {
 
 /// An action in a line.
 pub fn action(action: Action) -> String {
-    match action {
-        Action::At(server, input) => match input {
-            Input::Deliver(envelope) => {
-                format!("{} receives {} from {}", server, message(&envelope.message), envelope.from)
-            }
-            Input::Elect => format!("{server} stands for leader"),
-            Input::Renew => format!("{server} asks for the lease"),
-            Input::Submit(value) => format!("a client submits {} at {server}", letter(value)),
-            Input::Read => format!("a client reads at {server}"),
-            Input::Resign => format!("{server} resigns"),
-            Input::Flush => format!("{server}'s disk has written everything"),
-            Input::Crash(kept) => format!(
-                "{server} crashes and restarts{}",
-                if kept > 0 {
-                    format!(", {kept} unwritten records had reached its disk")
-                } else {
-                    String::new()
-                }
-            ),
-            Input::Tick(step) => format!("{server}'s clock advances by {step}"),
-        },
-        Action::Tick(fast) => {
-            let clocks: Vec<_> =
-                (0..8).filter(|server| fast & (1 << server) != 0).map(|server| server.to_string()).collect();
-            if clocks.is_empty() {
-                "time passes: every clock is slow".into()
-            } else {
-                format!("time passes: fast clock at {}", clocks.join(", "))
-            }
+    act(&Act::from(action))
+}
+
+/// The same of an action that stands on its own.
+pub fn act(act: &Act) -> String {
+    match act {
+        Act::Deliver { from, to, message: sent } => {
+            format!("server {to} receives {} from {from}", message(sent))
         }
+        Act::Elect { server }
+        | Act::Renew { server }
+        | Act::Resign { server }
+        | Act::Flush { server }
+        | Act::Crash { server, .. }
+        | Act::Clock { server, .. } => format!("server {server} {}", at_server(act)),
+        Act::Submit { server, .. } | Act::Read { server } => {
+            format!("{} at server {server}", at_server(act))
+        }
+        Act::Tick { fast } if fast.is_empty() => "time passes: every clock is slow".into(),
+        Act::Tick { fast } => format!("time passes: fast clock at {}", servers(fast.iter().copied())),
     }
+}
+
+/// What happens at a server, where it is clear which one.
+pub fn at_server(act: &Act) -> String {
+    match act {
+        Act::Deliver { message: sent, .. } => format!("receives {}", message(sent)),
+        Act::Elect { .. } => "stands for leader".into(),
+        Act::Renew { .. } => "asks for the lease".into(),
+        Act::Submit { update, .. } => format!("a client submits {update}"),
+        Act::Read { .. } => "a client reads".into(),
+        Act::Resign { .. } => "resigns".into(),
+        Act::Flush { .. } => "has everything on disk".into(),
+        Act::Crash { kept: 0, .. } => "crashes and restarts".into(),
+        Act::Crash { kept: 1, .. } => "crashes and restarts, 1 unwritten record had reached its disk".into(),
+        Act::Crash { kept, .. } => {
+            format!("crashes and restarts, {kept} unwritten records had reached its disk")
+        }
+        Act::Clock { advance, .. } => format!("'s clock advances by {advance}"),
+        Act::Tick { .. } => "time passes".into(),
+    }
+}
+
+/// Servers in a list: `servers 0 and 1`, `server 2`.
+pub fn the_servers(of: impl IntoIterator<Item = ServerId>) -> String {
+    let of: Vec<_> = of.into_iter().collect();
+    match &of[..] {
+        [] => "no server".into(),
+        [one] => format!("server {one}"),
+        _ => format!("servers {}", servers(of)),
+    }
+}
+
+/// Their numbers alone.
+pub fn servers(of: impl IntoIterator<Item = ServerId>) -> String {
+    let numbers: Vec<_> = of.into_iter().map(|server| server.to_string()).collect();
+    match &numbers[..] {
+        [] => "nobody".into(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// The members of a set.
+pub fn members(set: ServerSet) -> impl Iterator<Item = ServerId> {
+    (0..SERVERS_MAX).map(ServerId).filter(move |&server| set.contains(server))
 }
 
 /// What a step does, a line each: what happened, then what came of it.
@@ -91,12 +126,14 @@ pub fn step(system: &System, before: &State, performed: Action, after: &State) -
         if was.holder != is.holder {
             let end = is.replica.lease_remaining(crate::state::NOW);
             lines.push(match end {
-                Some(rest) => format!("{server} holds the lease for {rest:?} more of its own clock"),
-                None => format!("{server} holds the lease no longer"),
+                Some(rest) => {
+                    format!("server {server} holds the lease for {rest:?} more of its own clock")
+                }
+                None => format!("server {server} holds the lease no longer"),
             });
         }
         if was.readable.is_none() && is.readable.is_some() {
-            lines.push(format!("{server} may serve reads under its lease"));
+            lines.push(format!("server {server} may serve reads under its lease"));
         }
     }
     for (slot, choice) in &after.ghost.chosen {
@@ -138,37 +175,5 @@ pub fn record_words(record: &Record<Value>) -> String {
         Record::Learnt { slot, command: value } => format!("learnt {slot}={}", command(value)),
         Record::Committed(slot) => format!("committed up to {slot}"),
         Record::GrantTerm(term) => format!("grants last {term:?}"),
-    }
-}
-
-/// Why a state breaks a property, in a sentence.
-pub fn why(property: &str, state: &State) -> String {
-    match property {
-        "lease exclusivity" => {
-            let holders: Vec<_> = state
-                .nodes
-                .iter()
-                .filter(|node| node.holder)
-                .map(|node| {
-                    let rest = node.replica.lease_remaining(crate::state::NOW).map_or(0, |rest| rest.0);
-                    format!("server {} believes in its lease for {rest} more", node.replica.config().me)
-                })
-                .collect();
-            holders.join(", and ")
-        }
-        "agreement" => "two values were chosen in one slot".into(),
-        "reads" if state.ghost.stands(Broken::Read) => {
-            let stale =
-                state.nodes.iter().find(|node| node.readable.is_some_and(|slot| slot < state.ghost.visible));
-            stale.map_or(String::new(), |node| {
-                format!(
-                    "server {} would serve a read with slots up to {} applied, but a client has seen slot {}",
-                    node.replica.config().me,
-                    node.replica.applied(),
-                    state.ghost.visible
-                )
-            })
-        }
-        other => format!("'{other}' does not hold"),
     }
 }

@@ -1,18 +1,21 @@
 //! `model check`: explores scopes to exhaustion, and says what holds.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use clap::Args;
-use model::check::{self, Progress, Request};
+use model::check::{self, Outcome, Progress, Request};
 use model::exit::{Exit, Failure};
 use model::report;
+use model::saved::Saved;
 use model::scope::{SCOPES, Scope};
 use model::variant::{VARIANTS, Variant};
 
 use super::progress::{show, stop_on_interrupt};
-use super::{Own, print, reductions, scope_named, variant_named};
+use super::save::Place;
+use super::{Own, print, program, reductions, scope_named, variant_named};
 
 /// The command line of `model check`.
 #[derive(Args)]
@@ -31,6 +34,9 @@ pub(crate) struct Arguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Save counterexamples to this directory, or this file if it ends in .json
+    #[arg(long, value_name = "PATH")]
+    save: Option<PathBuf>,
     /// Explore without reductions
     #[arg(long)]
     no_reductions: bool,
@@ -52,20 +58,35 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
     };
+    let place = Place::prepare(arguments.save.as_deref())?;
     let progress = Arc::new(Progress::new(request.scopes.len()));
     stop_on_interrupt(&progress)?;
-    let outcomes = std::thread::scope(|threads| {
+    let mut outcomes = std::thread::scope(|threads| {
         threads.spawn(|| show(&request.scopes, &progress));
         let outcomes = check::run(&request, &progress);
         progress.stop.store(true, Ordering::Relaxed);
         outcomes
     });
+    save_all(&place, &request, &mut outcomes);
     if arguments.json {
         print(&format!("{}\n", report::json(variant, &outcomes)))?;
     } else {
-        print(&report::text(variant, &outcomes))?;
+        print(&report::text(variant, &outcomes, &program()))?;
     }
     Ok(report::exit(variant, &outcomes))
+}
+
+/// Saves every counterexample. A failure is told and changes no verdict.
+fn save_all(place: &Place, request: &Request, outcomes: &mut [Outcome]) {
+    let mut first = true;
+    for (scope, outcome) in request.scopes.iter().zip(outcomes) {
+        for verdict in &mut outcome.verdicts {
+            let Some(found) = &mut verdict.counterexample else { continue };
+            let saved = Saved::new((scope, request.variant, request.reductions), verdict.name, found);
+            found.file = place.save(&saved, first);
+            first = false;
+        }
+    }
 }
 
 fn scopes(arguments: &Arguments, variant: Variant) -> Result<Vec<Scope>, Failure> {
@@ -75,10 +96,7 @@ fn scopes(arguments: &Arguments, variant: Variant) -> Result<Vec<Scope>, Failure
         return Err(Failure::new(Exit::Usage, message));
     }
     if let Some(own) = own {
-        if own.views > own.servers {
-            let message = format!("{} views need as many servers: each server attempts one", own.views);
-            return Err(Failure::new(Exit::Usage, message));
-        }
+        own.validate().map_err(|message| Failure::new(Exit::Usage, message))?;
         return Ok(vec![own]);
     }
     if !arguments.scopes.is_empty() {
