@@ -1,22 +1,36 @@
-//! Exhausting scopes: one breadth-first search by one thread for each, several scopes at the same time.
+//! Exhausting scopes: a breadth-first search for each, several scopes at the same time.
 //!
-//! stateright hands the work of one search over in a way that does not scale, so a scope is explored by one thread,
-//! and the scopes side by side. One thread and one property a run also make the counterexample a shortest one.
+//! The [`engine`] of our own is the default. stateright's is the reference: it hands the work of one
+//! search over in a way that does not scale, so it gets one thread for a scope, and one thread and one property a run
+//! also make its counterexample a shortest one.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use stateright::{Checker, Model};
 
+use crate::engine::{self, End, Limits};
+use crate::properties::PROPERTIES;
 use crate::scope::Scope;
 use crate::state::State;
 use crate::system::{Action, Reductions, System};
 use crate::variant::Variant;
 
-/// What to explore.
+/// Which search explores.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub enum Engine {
+    /// Our own.
+    #[default]
+    Own,
+    /// stateright's.
+    Stateright,
+}
+
+/// What to explore, and how far.
+#[derive(Clone)]
 pub struct Request {
     /// The scopes.
     pub scopes: Vec<Scope>,
@@ -24,8 +38,37 @@ pub struct Request {
     pub variant: Variant,
     /// Which reductions.
     pub reductions: Reductions,
+    /// Which search.
+    pub engine: Engine,
     /// How many scopes at the same time.
     pub threads: usize,
+    /// How many threads for each scope; stateright always gets one.
+    pub workers: usize,
+    /// How much memory all scopes that are explored at the same time may take together, in bytes.
+    pub memory_bytes: Option<usize>,
+    /// When to end.
+    pub deadline: Option<Instant>,
+}
+
+impl Request {
+    /// These scopes, without limits: `threads` of them at a time, each by one thread of our own search.
+    pub fn new(scopes: Vec<Scope>, variant: Variant, threads: usize) -> Self {
+        Self {
+            scopes,
+            variant,
+            reductions: Reductions::ON,
+            engine: Engine::Own,
+            threads,
+            workers: 1,
+            memory_bytes: None,
+            deadline: None,
+        }
+    }
+
+    /// How many scopes are really explored at the same time.
+    fn side_by_side(&self) -> usize {
+        self.threads.clamp(1, self.scopes.len().max(1))
+    }
 }
 
 /// A shortest run that breaks a property.
@@ -60,6 +103,8 @@ pub struct Outcome {
     pub depth: usize,
     /// How long it took.
     pub elapsed: Duration,
+    /// The most memory that the search took, in bytes, where that is known.
+    pub peak_bytes: Option<usize>,
     /// Why not every reachable state was explored; none if all were, or the property that was looked for fell.
     pub incomplete: Option<&'static str>,
     /// The properties.
@@ -94,10 +139,8 @@ impl Outcome {
 /// How far an exploration has come.
 #[derive(Default)]
 pub struct Progress {
-    /// Transitions so far, by scope.
-    pub states: Vec<AtomicUsize>,
-    /// Different states so far, by scope.
-    pub distinct: Vec<AtomicUsize>,
+    /// Each scope's search.
+    pub searches: Vec<engine::Progress>,
     /// Whether a scope is done.
     pub done: Vec<AtomicBool>,
     /// Set to stop early.
@@ -107,13 +150,9 @@ pub struct Progress {
 impl Progress {
     /// For so many scopes.
     pub fn new(scopes: usize) -> Self {
-        fn some<T: Default>(count: usize) -> Vec<T> {
-            (0..count).map(|_| T::default()).collect()
-        }
         Self {
-            states: some(scopes),
-            distinct: some(scopes),
-            done: some(scopes),
+            searches: (0..scopes).map(|_| engine::Progress::default()).collect(),
+            done: (0..scopes).map(|_| AtomicBool::new(false)).collect(),
             stop: AtomicBool::new(false),
         }
     }
@@ -124,7 +163,7 @@ pub fn run(request: &Request, progress: &Progress) -> Vec<Outcome> {
     let queue: Mutex<VecDeque<usize>> = Mutex::new((0..request.scopes.len()).collect());
     let outcomes: Vec<Mutex<Option<Outcome>>> = request.scopes.iter().map(|_| Mutex::default()).collect();
     std::thread::scope(|threads| {
-        for _ in 0..request.threads.clamp(1, request.scopes.len().max(1)) {
+        for _ in 0..request.side_by_side() {
             threads.spawn(|| {
                 loop {
                     let next = queue.lock().expect("no panics while held").pop_front();
@@ -143,70 +182,101 @@ pub fn run(request: &Request, progress: &Progress) -> Vec<Outcome> {
 fn explore(request: &Request, index: usize, progress: &Progress) -> Outcome {
     let scope = &request.scopes[index];
     let system = || System::new(scope, request.variant, request.reductions);
-    let Some(description) = request.variant.description() else {
-        let mut outcome = search(system(), index, progress);
-        // A search for all properties at once may report a longer run than need be.
-        let fell: Vec<_> = outcome
-            .verdicts
-            .iter()
-            .filter(|verdict| verdict.counterexample.is_some())
-            .map(|verdict| verdict.name)
-            .collect();
-        for name in fell {
-            let alone = search(system().only(name), index, progress);
-            for verdict in alone.verdicts {
-                outcome.verdicts.retain(|known| known.name != verdict.name);
-                outcome.verdicts.push(verdict);
-            }
-        }
-        return outcome;
+    let search = |system| match request.engine {
+        Engine::Own => own(&system, request, index, progress),
+        Engine::Stateright => reference(system, index, progress),
     };
-    search(system().only(description.falls), index, progress)
+    if let Some(description) = request.variant.description() {
+        return search(system().only(description.falls));
+    }
+    let mut outcome = search(system());
+    if request.engine == Engine::Stateright {
+        // A search for all properties at once may report a longer run than need be.
+        for verdict in outcome.verdicts.iter_mut().filter(|verdict| verdict.counterexample.is_some()) {
+            *verdict = search(system().only(verdict.name)).verdicts.remove(0);
+        }
+    }
+    outcome
 }
 
-fn search(system: System, index: usize, progress: &Progress) -> Outcome {
+/// By our own search.
+fn own(system: &System, request: &Request, index: usize, progress: &Progress) -> Outcome {
+    let started = Instant::now();
+    let wanted = system.looked_for();
+    let limits = Limits {
+        threads: request.workers,
+        memory_bytes: request.memory_bytes.map(|bytes| bytes / request.side_by_side()),
+        deadline: request.deadline,
+        stop: &progress.stop,
+        until_broken: wanted,
+    };
+    let found = engine::search(system, &limits, &progress.searches[index]);
+    let incomplete = match found.end {
+        End::Interrupted => Some("it was interrupted"),
+        End::Memory => Some("it would take more memory than it may"),
+        End::Time => Some("its time was up"),
+        End::Exhausted | End::Broken => overflow(system),
+    };
+    let mut paths = found.broken;
+    let verdicts =
+        PROPERTIES.iter().enumerate().filter(|(at, _)| wanted & (1 << at) != 0).map(|(at, rule)| {
+            let path =
+                paths.iter().position(|&(bit, _)| bit as usize == at).map(|path| paths.swap_remove(path).1);
+            Verdict {
+                name: rule.name,
+                counterexample: path.map(|path| counterexample(system, rule.name, path)),
+            }
+        });
+    Outcome {
+        verdicts: verdicts.collect(),
+        states: found.states,
+        distinct: found.distinct,
+        depth: found.depth,
+        elapsed: started.elapsed(),
+        peak_bytes: Some(found.peak_bytes),
+        incomplete,
+        probes: system.probes(),
+        scope: system.scope.clone(),
+    }
+}
+
+fn overflow(system: &System) -> Option<&'static str> {
+    let reason = "it has more different messages than a state can hold; choose smaller bounds";
+    system.overflowed().then_some(reason)
+}
+
+/// By stateright's search, in one thread.
+fn reference(system: System, index: usize, progress: &Progress) -> Outcome {
     const POLL: Duration = Duration::from_millis(20);
     let names: Vec<_> = system.properties().iter().map(|property| property.name).collect();
     let (scope, started) = (system.scope.clone(), Instant::now());
     let checker = system.checker().threads(1).spawn_bfs();
+    let watch = &progress.searches[index];
     let mut interrupted = false;
-    while !checker.is_done() {
+    while !checker.is_done() && !interrupted {
         std::thread::sleep(POLL);
-        progress.states[index].store(checker.state_count(), Ordering::Relaxed);
-        progress.distinct[index].store(checker.unique_state_count(), Ordering::Relaxed);
-        if progress.stop.load(Ordering::Relaxed) {
-            interrupted = true;
-            break;
-        }
+        watch.states.store(checker.state_count(), Ordering::Relaxed);
+        watch.distinct.store(checker.unique_state_count(), Ordering::Relaxed);
+        watch.depth.store(checker.max_depth(), Ordering::Relaxed);
+        interrupted = progress.stop.load(Ordering::Relaxed);
     }
     let elapsed = started.elapsed();
-    let incomplete = if interrupted {
-        Some("it was interrupted")
-    } else {
-        checker
-            .model()
-            .overflowed()
-            .then_some("it has more different messages than a state can hold; choose smaller bounds")
-    };
+    let incomplete = if interrupted { Some("it was interrupted") } else { overflow(checker.model()) };
     let mut discoveries = checker.discoveries();
-    let verdicts = names
-        .into_iter()
-        .map(|name| {
-            let path = discoveries.remove(name);
-            Verdict {
-                name,
-                counterexample: path.map(|path| counterexample(checker.model(), name, path.into_vec())),
-            }
-        })
-        .collect();
+    let verdicts = names.into_iter().map(|name| {
+        let path = discoveries.remove(name);
+        let found = path.map(|path| counterexample(checker.model(), name, path.into_vec()));
+        Verdict { name, counterexample: found }
+    });
     Outcome {
+        verdicts: verdicts.collect(),
         scope,
         states: checker.state_count(),
         distinct: checker.unique_state_count(),
         depth: checker.max_depth(),
         elapsed,
+        peak_bytes: None,
         incomplete,
-        verdicts,
         probes: checker.model().probes(),
     }
 }

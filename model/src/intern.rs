@@ -134,4 +134,10 @@ impl<T: Hash + Eq, M> Interner<T, M> {
         let list = self.by_index.read().expect("no panics while held");
         indices.map(|index| list[index]).collect()
     }
+
+    /// Brings a copy of the list of values, by index, up to date.
+    pub fn update(&self, copy: &mut Vec<Interned<T, M>>) {
+        let list = self.by_index.read().expect("no panics while held");
+        copy.extend_from_slice(&list[copy.len()..]);
+    }
 }

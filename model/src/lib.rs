@@ -20,6 +20,7 @@
 pub mod check;
 pub mod diagram;
 pub mod difference;
+pub mod engine;
 pub mod exit;
 pub mod explore;
 pub mod intern;
@@ -37,3 +38,4 @@ pub mod system;
 pub mod variant;
 pub mod why;
 pub mod words;
+pub mod worker;

@@ -44,7 +44,7 @@ impl Observer {
         if observed.chosen.iter().any(|&chosen| surprises_holder(before, chosen)) {
             broken.push(Broken::OldViewUnderLease);
         }
-        if was.holder && !matches!(input, Input::Crash(_) | Input::Resign) && unseated(&was, &is) {
+        if unseats(&was, input, &is) {
             broken.push(Broken::LeaderUnseated);
         }
         if proposes_twice(local) || proposes_otherwise(before, local) {
@@ -63,6 +63,11 @@ impl Observer {
             next.visible = next.visible.max(exposed);
         }
         self.ghosts.intern(next)
+    }
+
+    /// Brings a copy of the list of ghosts, by index, up to date.
+    pub fn update(&self, ghosts: &mut Vec<GhostRef>) {
+        self.ghosts.update(ghosts);
     }
 
     /// What follows from the events alone.
@@ -148,14 +153,21 @@ fn surprises_holder(state: &State, (slot, view, choice): (Slot, View, Choice)) -
     })
 }
 
-/// Whether a leader with a lease is no longer on its way as a leader of this or a higher view.
-fn unseated(was: &Node, is: &Node) -> bool {
-    let leads_on = match is.replica.role() {
-        Role::Leading(_) | Role::Preparing(_) => true,
-        Role::Follower => false,
-    };
-    debug_assert!(was.holder);
-    !leads_on
+/// Whether a lease read can be served in this state that shows more than its ghost has seen.
+pub fn shows(state: &State) -> bool {
+    state.nodes.iter().any(|node| node.readable.is_some_and(|slot| slot > state.ghost.visible))
+}
+
+/// Whether nothing but a read that can be served makes the observer note anything about a step.
+pub fn quiet(was: &Node, input: Input, local: &Local) -> bool {
+    local.events.is_empty() && proposals(local).next().is_none() && !unseats(was, input, &local.node)
+}
+
+/// Whether a leader with a lease is no longer on its way as a leader of this or a higher view, and not by its own will.
+fn unseats(was: &Node, input: Input, is: &Node) -> bool {
+    was.holder
+        && !matches!(input, Input::Crash(_) | Input::Resign)
+        && matches!(is.replica.role(), Role::Follower)
 }
 
 fn proposals(local: &Local) -> impl Iterator<Item = (View, Slot, &Command<Value>)> {

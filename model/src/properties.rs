@@ -1,72 +1,132 @@
 //! The properties: what must hold in every reachable state.
+//!
+//! A property sees [`Facts`] about each server and the ghost, and nothing else, so that a search need judge each
+//! combination of them once.
 
+use spec::{Config, History, Slot};
 use stateright::Property;
 
-use crate::state::{Broken, Choice, State};
+use crate::state::{Broken, Choice, FactsRef, Ghost, State, Value};
 use crate::system::System;
 
-/// All of them, in the order of the table that `check` prints.
-pub fn properties() -> Vec<Property<System>> {
-    vec![
-        // Two chosen values of one slot are equal: judged by durable votes, not by what somebody has learnt (I6).
-        Property::always("agreement", |_, state: &State| state.ghost.stands(Broken::Agreement)),
-        // What is chosen was submitted, or is a no-op.
-        Property::always("validity", |_, state: &State| state.ghost.stands(Broken::Validity)),
-        // One value at most is proposed in a view for a slot (I1).
-        Property::always("one value per view", |_, state: &State| {
-            state.ghost.stands(Broken::OneValuePerView)
-        }),
-        // What a server takes for committed was chosen (I7).
-        Property::always("learnt is chosen", |_, state: &State| learnt_is_chosen(state)),
-        // Applied histories are prefixes of one another (I8).
-        Property::always("prefixes", |_, state: &State| prefixes(state)),
-        // No server applies an update twice (I8).
-        Property::always("at most once", |_, state: &State| at_most_once(state)),
-        // An acknowledged update is found by every phase-1 quorum of disks.
-        Property::always("acknowledged survives", acknowledged_survives),
-        // Every Prepare, Promise, Accept and Grant that was sent is covered by its sender's durable records.
-        Property::always("covered by the disk", |_, state: &State| state.ghost.stands(Broken::Uncovered)),
-        // Two servers that hold a lease at the same time are one server (J5).
-        Property::always("lease exclusivity", |_, state: &State| {
-            state.nodes.iter().filter(|node| node.holder).count() <= 1
-        }),
-        // While a lease is held, what an older view completes is what the holder's promises told it.
-        Property::always("old views under a lease", |_, state: &State| {
-            state.ghost.stands(Broken::OldViewUnderLease)
-        }),
-        // A read sees every update that was acknowledged, or read, before it began (R1).
-        Property::always("reads", |_, state: &State| reads(state)),
-        // A leader with a valid lease leaves its view only for a higher one of its own, or of its own will.
-        Property::always("stable leader", |_, state: &State| state.ghost.stands(Broken::LeaderUnseated)),
-    ]
+/// What the properties look at in one server.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Facts {
+    /// What it takes for committed.
+    pub committed: Vec<(Slot, Choice)>,
+    /// What its disk holds, committed or voted for.
+    pub disk: Vec<(Slot, Choice)>,
+    /// The updates that it applied, in order.
+    pub applied: Vec<(Slot, Value)>,
+    /// Whether it holds the lease.
+    pub holder: bool,
+    /// The slots that a lease read would see now, if it would be served at once.
+    pub readable: Option<Slot>,
 }
 
-/// The property of that name.
+impl Facts {
+    /// The values of a history, by slot.
+    pub fn values(history: &History<Value>, committed_only: bool) -> Vec<(Slot, Choice)> {
+        let held = history.above(Slot::NONE).filter(|(_, entry)| entry.committed || !committed_only);
+        held.map(|(slot, entry)| (slot, Choice::from(&entry.command))).collect()
+    }
+}
+
+/// What a property sees of a state.
+pub struct Seen<'a> {
+    /// The configuration that the scope means.
+    pub config: &'a Config,
+    /// The servers.
+    pub servers: &'a [FactsRef],
+    /// The ghost.
+    pub ghost: &'a Ghost,
+}
+
+/// Something that must hold in every reachable state.
+pub struct Rule {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it holds.
+    pub holds: fn(&Seen<'_>) -> bool,
+}
+
+/// All of them, in the order of the table that `check` prints.
+pub const PROPERTIES: &[Rule] = &[
+    // Two chosen values of one slot are equal: judged by durable votes, not by what somebody has learnt (I6).
+    Rule { name: "agreement", holds: |seen| seen.ghost.stands(Broken::Agreement) },
+    // What is chosen was submitted, or is a no-op.
+    Rule { name: "validity", holds: |seen| seen.ghost.stands(Broken::Validity) },
+    // One value at most is proposed in a view for a slot (I1).
+    Rule { name: "one value per view", holds: |seen| seen.ghost.stands(Broken::OneValuePerView) },
+    // What a server takes for committed was chosen (I7).
+    Rule { name: "learnt is chosen", holds: learnt_is_chosen },
+    // Applied histories are prefixes of one another (I8).
+    Rule { name: "prefixes", holds: prefixes },
+    // No server applies an update twice (I8).
+    Rule { name: "at most once", holds: at_most_once },
+    // An acknowledged update is found by every phase-1 quorum of disks.
+    Rule { name: "acknowledged survives", holds: acknowledged_survives },
+    // Every Prepare, Promise, Accept and Grant that was sent is covered by its sender's durable records.
+    Rule { name: "covered by the disk", holds: |seen| seen.ghost.stands(Broken::Uncovered) },
+    // Two servers that hold a lease at the same time are one server (J5).
+    Rule {
+        name: "lease exclusivity",
+        holds: |seen| seen.servers.iter().filter(|server| server.holder).count() <= 1,
+    },
+    // While a lease is held, what an older view completes is what the holder's promises told it.
+    Rule { name: "old views under a lease", holds: |seen| seen.ghost.stands(Broken::OldViewUnderLease) },
+    // A read sees every update that was acknowledged, or read, before it began (R1).
+    Rule { name: "reads", holds: reads },
+    // A leader with a valid lease leaves its view only for a higher one of its own, or of its own will.
+    Rule { name: "stable leader", holds: |seen| seen.ghost.stands(Broken::LeaderUnseated) },
+];
+
+/// The properties as stateright wants them.
+pub fn properties() -> Vec<Property<System>> {
+    /// One condition for each property: stateright takes plain functions.
+    fn holds<const AT: usize>(system: &System, state: &State) -> bool {
+        system.holds(AT, state)
+    }
+    const CONDITIONS: [fn(&System, &State) -> bool; 12] = [
+        holds::<0>,
+        holds::<1>,
+        holds::<2>,
+        holds::<3>,
+        holds::<4>,
+        holds::<5>,
+        holds::<6>,
+        holds::<7>,
+        holds::<8>,
+        holds::<9>,
+        holds::<10>,
+        holds::<11>,
+    ];
+    const { assert!(CONDITIONS.len() == PROPERTIES.len()) };
+    PROPERTIES.iter().zip(CONDITIONS).map(|(rule, holds)| Property::always(rule.name, holds)).collect()
+}
+
+/// The property of that name, as stateright wants it.
 pub fn named(name: &str) -> Option<Property<System>> {
     properties().into_iter().find(|property| property.name == name)
 }
 
-fn learnt_is_chosen(state: &State) -> bool {
-    state.nodes.iter().all(|node| {
-        node.replica.history().above(spec::Slot::NONE).filter(|(_, entry)| entry.committed).all(
-            |(slot, entry)| {
-                let learnt = Choice::from(&entry.command);
-                matches!(learnt, Choice::Open(_)) || state.ghost.chosen.get(&slot) == Some(&learnt)
-            },
-        )
+fn learnt_is_chosen(seen: &Seen<'_>) -> bool {
+    let mut learnt = seen.servers.iter().flat_map(|server| &server.0.value.committed);
+    learnt.all(|(slot, learnt)| {
+        matches!(learnt, Choice::Open(_)) || seen.ghost.chosen.get(slot) == Some(learnt)
     })
 }
 
-fn prefixes(state: &State) -> bool {
-    let applied = || state.nodes.iter().map(|node| &node.applied);
+fn prefixes(seen: &Seen<'_>) -> bool {
+    let applied = || seen.servers.iter().map(|server| &server.applied);
     applied()
         .max_by_key(|applied| applied.len())
         .is_none_or(|longest| applied().all(|other| longest.starts_with(other)))
 }
 
-fn at_most_once(state: &State) -> bool {
-    state.nodes.iter().all(|node| {
-        let applied = &node.applied;
+fn at_most_once(seen: &Seen<'_>) -> bool {
+    seen.servers.iter().all(|server| {
+        let applied = &server.applied;
         applied
             .iter()
             .enumerate()
@@ -74,22 +134,16 @@ fn at_most_once(state: &State) -> bool {
     })
 }
 
-fn acknowledged_survives(system: &System, state: &State) -> bool {
+fn acknowledged_survives(seen: &Seen<'_>) -> bool {
     // As many disks as meet every phase-1 quorum.
-    let config = system.scope.config(spec::ServerId(0));
-    let needed = usize::from(config.servers - config.phase1_quorum) + 1;
-    state.ghost.acknowledged.iter().all(|(&slot, &value)| {
-        let holds = |node: &crate::state::NodeRef| {
-            node.durable
-                .history
-                .entry(slot)
-                .is_some_and(|entry| Choice::from(&entry.command) == Choice::Update(value))
-        };
-        state.nodes.iter().filter(|node| holds(node)).count() >= needed
+    let needed = usize::from(seen.config.servers - seen.config.phase1_quorum) + 1;
+    seen.ghost.acknowledged.iter().all(|(&slot, &value)| {
+        let held = (slot, Choice::Update(value));
+        seen.servers.iter().filter(|server| server.disk.contains(&held)).count() >= needed
     })
 }
 
-fn reads(state: &State) -> bool {
-    state.ghost.stands(Broken::Read)
-        && state.nodes.iter().all(|node| node.readable.is_none_or(|slot| slot >= state.ghost.visible))
+fn reads(seen: &Seen<'_>) -> bool {
+    seen.ghost.stands(Broken::Read)
+        && seen.servers.iter().all(|server| server.readable.is_none_or(|slot| slot >= seen.ghost.visible))
 }

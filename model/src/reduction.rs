@@ -12,69 +12,96 @@
 //!
 //! A variant that lets durable state go back, or reuses views, breaks the facts and must run without.
 
-use spec::{Message, Role, Slot, View};
+use spec::{Message, Role, ServerId, Slot, View};
 
-use crate::state::{MessageRef, Node, State};
+use crate::state::{Envelope, MessageRef, Node, State};
+
+/// What one end of a message says about its being dead, for two reasons: a message is dead for a reason if both ends
+/// say so. So whether it is can be remembered for each server alone.
+pub type Says = [bool; 2];
 
 /// Whether `message` can be dropped from `state`.
 pub fn dead(state: &State, message: MessageRef) -> bool {
-    let sender = &state.nodes[usize::from(message.from.0)];
-    let receiver = &state.nodes[usize::from(message.to.0)];
-    match &message.message {
-        // A leader that promised (F1, F2): a repeated Promise goes to a server that counted it or has left; a refusal to one
-        // that has left.
+    let sender = sender_says(&state.nodes[usize::from(message.from.0)], &message);
+    let receiver = receiver_says(&state.nodes[usize::from(message.to.0)], &message);
+    (sender[0] && receiver[0]) || (sender[1] && receiver[1])
+}
+
+/// What the sender has to say.
+pub fn sender_says(sender: &Node, envelope: &Envelope) -> Says {
+    match &envelope.message {
         Message::Prepare { view, .. } => {
-            let promised = receiver.durable.promised;
-            (promised > *view && !in_view(sender, *view))
-                || (promised == *view && !awaits_promise(sender, receiver, *view))
+            [!in_view(sender, *view), !awaits_promise(sender, envelope.to, *view)]
         }
+        Message::Propose { view, slot, .. } => {
+            let gone = !in_view(sender, *view);
+            [gone, gone && committed(sender, *slot)]
+        }
+        Message::Renew { view, .. } => [!in_view(sender, *view), false],
+        _ => [true, true],
+    }
+}
+
+/// What the receiver has to say.
+pub fn receiver_says(receiver: &Node, envelope: &Envelope) -> Says {
+    let promised = receiver.durable.promised;
+    match &envelope.message {
+        // Below the durable promise it can only be refused (F2), and the refusal meets nobody (F1); or a leader that was
+        // promised: a repeated Promise goes to a server that counted it or has left.
+        Message::Prepare { view, .. } => [promised > *view, promised == *view],
         // F1: only a candidate that still counts this sender's promise heeds it.
-        Message::Promise { view, .. } => !awaits_promise(receiver, sender, *view),
+        Message::Promise { view, .. } => one(!awaits_promise(receiver, envelope.from, *view)),
         // F1, and what it says is known already.
         Message::Reject { view, promised } => {
-            !in_view(receiver, *view) || (preparing(receiver, *view) && receiver.replica.seen() >= *promised)
+            one(!in_view(receiver, *view)
+                || (preparing(receiver, *view) && receiver.replica.seen() >= *promised))
         }
-        // Below the durable promise it can only be refused (F2), and the refusal meets nobody (F1).
-        Message::Propose { view, slot, .. } => {
-            let closed = receiver.durable.promised > *view;
-            let answered =
-                receiver.durable.history.is_committed(*slot) && sender.durable.history.is_committed(*slot);
-            !in_view(sender, *view) && (closed || answered)
-        }
+        // Below the durable promise it can only be refused (F2), and the refusal meets nobody (F1); or it is answered with
+        // what its sender knows (F3).
+        Message::Propose { view, slot, .. } => [promised > *view, committed(receiver, *slot)],
         // F1, and a slot that is chosen there needs no more votes.
-        Message::Accept { view, slot } => !counts(receiver, *view, *slot),
+        Message::Accept { view, slot } => one(!counts(receiver, *view, *slot)),
         // F3.
         Message::Commit { first, commands } => {
             let last = first.0 + commands.len() as u64;
-            (first.0..last).all(|slot| receiver.durable.history.is_committed(Slot(slot)))
+            one((first.0..last).all(|slot| committed(receiver, Slot(slot))))
         }
         // F3.
-        Message::Committed { up_to, .. } => receiver.durable.history.committed() >= *up_to,
+        Message::Committed { up_to, .. } => one(receiver.durable.history.committed() >= *up_to),
         // F1 and F2: it can be neither promised nor granted, the refusal meets nobody, and the mark says nothing new (F3).
         Message::Renew { view, committed, .. } => {
-            receiver.durable.promised > *view
-                && !in_view(sender, *view)
-                && receiver.durable.history.committed() >= *committed
+            one(promised > *view && receiver.durable.history.committed() >= *committed)
         }
         // F1; a round that is not counted any more never is again; and there is nothing to catch up on (F3).
         Message::Grant { view, round, committed } => {
-            let counted = match receiver.replica.role() {
-                Role::Leading(leading) if leading.view == *view => leading
-                    .lease
-                    .rounds
-                    .iter()
-                    .any(|known| known.number == *round && !known.grants.contains(message.from)),
-                _ => false,
-            };
             let behind = leads(receiver, *view) && receiver.durable.history.committed() < *committed;
-            !counted && !behind
+            one(!counts_grant(receiver, envelope.from, *view, *round) && !behind)
         }
         // F2: the view is granted no more, and is not granted now.
         Message::Release { view } => {
-            receiver.durable.promised > *view
-                && receiver.replica.grant().is_none_or(|grant| grant.view != *view)
+            one(promised > *view && receiver.replica.grant().is_none_or(|grant| grant.view != *view))
         }
-        Message::Forward(_) | Message::Redirect { .. } | Message::CatchUp { .. } => false,
+        Message::Forward(_) | Message::Redirect { .. } | Message::CatchUp { .. } => [false; 2],
+    }
+}
+
+/// Dead for one reason or none.
+fn one(dead: bool) -> Says {
+    [dead, false]
+}
+
+fn committed(node: &Node, slot: Slot) -> bool {
+    node.durable.history.is_committed(slot)
+}
+
+/// Whether a grant of `from` for this round would be counted.
+fn counts_grant(node: &Node, from: ServerId, view: View, round: u64) -> bool {
+    match node.replica.role() {
+        Role::Leading(leading) if leading.view == view => {
+            let mut rounds = leading.lease.rounds.iter();
+            rounds.any(|known| known.number == round && !known.grants.contains(from))
+        }
+        _ => false,
     }
 }
 
@@ -92,11 +119,9 @@ fn in_view(node: &Node, view: View) -> bool {
 }
 
 /// Whether `candidate` still counts promises of `view` and has none of `acceptor`.
-fn awaits_promise(candidate: &Node, acceptor: &Node, view: View) -> bool {
+fn awaits_promise(candidate: &Node, acceptor: ServerId, view: View) -> bool {
     match candidate.replica.role() {
-        Role::Preparing(preparing) => {
-            preparing.view == view && !preparing.promises.contains_key(&acceptor.replica.config().me)
-        }
+        Role::Preparing(preparing) => preparing.view == view && !preparing.promises.contains_key(&acceptor),
         Role::Follower | Role::Leading(_) => false,
     }
 }

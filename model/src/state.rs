@@ -9,6 +9,7 @@ use spec::{
 };
 
 use crate::intern::Interned;
+use crate::properties::Facts;
 use crate::scope::SERVERS_MAX;
 use crate::step::Local;
 use crate::variant::Variant;
@@ -63,12 +64,16 @@ pub struct Node {
     pub holder: bool,
     /// The slots that a lease read would see now, if it would be served at once; follows from the replica.
     pub readable: Option<Slot>,
+    /// All that properties look at; follows from the rest.
+    pub facts: FactsRef,
 }
 
 /// An interned message.
 pub type MessageRef = Interned<Envelope, ()>;
 /// An interned server.
 pub type NodeRef = Interned<Node, &'static Local>;
+/// Interned facts.
+pub type FactsRef = Interned<Facts, ()>;
 /// An interned ghost.
 pub type GhostRef = Interned<Ghost, &'static Observed>;
 
@@ -179,7 +184,7 @@ impl Ghost {
 }
 
 /// Words of a [`MessageSet`].
-const WORDS: usize = 8;
+pub const WORDS: usize = 8;
 
 /// How many different messages a scope can have.
 pub const MESSAGES_MAX: usize = WORDS * 64;
@@ -205,6 +210,23 @@ impl MessageSet {
         new
     }
 
+    /// The set of these bits, by the messages' indices.
+    pub fn of(bits: [u64; WORDS], messages: &[MessageRef]) -> Self {
+        let mut set = Self { bits, hash: 0 };
+        set.hash = set.indices().fold(0_u64, |sum, index| sum.wrapping_add(messages[index].0.hash));
+        set
+    }
+
+    /// The set as bits, by the messages' indices.
+    pub fn bits(&self) -> &[u64; WORDS] {
+        &self.bits
+    }
+
+    /// The sum of the members' content hashes.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
     /// Takes a message out.
     pub fn remove(&mut self, message: MessageRef) {
         let (word, bit) = (message.0.index / 64, 1 << (message.0.index % 64));
@@ -221,23 +243,26 @@ impl MessageSet {
 
     /// The indices of the members.
     pub fn indices(&self) -> impl Iterator<Item = usize> + '_ {
-        self.bits.iter().enumerate().flat_map(|(word, &bits)| {
-            let mut rest = bits;
-            std::iter::from_fn(move || {
-                (rest != 0).then(|| {
-                    let bit = rest.trailing_zeros() as usize;
-                    rest &= rest - 1;
-                    word * 64 + bit
-                })
-            })
-        })
+        self.bits.iter().enumerate().flat_map(|(word, &bits)| ones(bits).map(move |bit| word * 64 + bit))
     }
+}
+
+/// The places of the ones of a word, lowest first.
+pub fn ones(word: u64) -> impl Iterator<Item = usize> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        (rest != 0).then(|| {
+            let bit = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            bit
+        })
+    })
 }
 
 /// The global state.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct State {
-    /// The servers; places beyond the scope's number repeat the first.
+    /// The servers; places beyond the scope's number repeat server 0 as it began.
     pub nodes: [NodeRef; SERVERS_MAX],
     /// What is in flight.
     pub messages: MessageSet,

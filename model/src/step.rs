@@ -7,8 +7,9 @@ use spec::{
 };
 
 use crate::intern::Interner;
+use crate::properties::Facts;
 use crate::scope::Scope;
-use crate::state::{Choice, Envelope, Held, MessageRef, NOW, Node, NodeRef, Value};
+use crate::state::{Choice, Envelope, FactsRef, Held, MessageRef, NOW, Node, NodeRef, Value};
 use crate::variant::Variant;
 
 /// What can happen to one server.
@@ -83,6 +84,8 @@ pub struct Local {
     pub events: Vec<Event>,
     /// Whether the handlers went beyond the bounds of the scope.
     pub outside: bool,
+    /// Whether no observer can notice anything but a read that can be served.
+    pub quiet: bool,
     /// The kinds of effects, for probes and for people.
     pub effects: Vec<Effect<Value>>,
 }
@@ -94,13 +97,21 @@ pub struct Stepper {
     own_at_once: bool,
     nodes: Interner<Node, &'static Local>,
     messages: Interner<Envelope, ()>,
+    facts: Interner<Facts, ()>,
 }
 
 impl Stepper {
     /// A stepper for a scope and a variant. With `own_at_once` a server's messages to itself are handled in the
     /// step that releases them.
     pub fn new(scope: Scope, variant: Variant, own_at_once: bool) -> Self {
-        Self { scope, variant, own_at_once, nodes: Interner::default(), messages: Interner::default() }
+        Self {
+            scope,
+            variant,
+            own_at_once,
+            nodes: Interner::default(),
+            messages: Interner::default(),
+            facts: Interner::default(),
+        }
     }
 
     /// A server at the beginning: every client's session is open.
@@ -113,6 +124,7 @@ impl Stepper {
         let durable: Durable<Value> = sessions.chain((me.0 > 0).then_some(attempted)).collect();
         let (replica, _) = self.recover(me, durable.clone());
         self.nodes.intern(Node {
+            facts: self.facts(&replica, &durable, &[]),
             replica,
             durable,
             unwritten: Vec::new(),
@@ -124,6 +136,28 @@ impl Stepper {
             holder: false,
             readable: None,
         })
+    }
+
+    fn facts(
+        &self,
+        replica: &Replica<Value, Variant>,
+        durable: &Durable<Value>,
+        applied: &[(Slot, Value)],
+    ) -> FactsRef {
+        let holder = replica.holds_lease(NOW);
+        self.facts.intern(Facts {
+            committed: Facts::values(replica.history(), true),
+            disk: Facts::values(&durable.history, false),
+            applied: applied.to_vec(),
+            holder,
+            readable: holder.then(|| lease_read(replica)).flatten(),
+        })
+    }
+
+    /// Brings copies of the lists of nodes and messages, by index, up to date.
+    pub fn update(&self, nodes: &mut Vec<NodeRef>, messages: &mut Vec<MessageRef>) {
+        self.nodes.update(nodes);
+        self.messages.update(messages);
     }
 
     /// The messages of these indices.
@@ -178,7 +212,8 @@ impl Stepper {
             }
         }
         run.carry_out(&mut effects);
-        run.finish()
+        let local = run.finish();
+        Local { quiet: crate::observe::quiet(&node, input, &local), ..local }
     }
 
     fn recover(&self, me: ServerId, durable: Durable<Value>) -> (Replica<Value, Variant>, Effects<Value>) {
@@ -296,8 +331,8 @@ impl<'a> Run<'a> {
     }
 
     fn finish(mut self) -> Local {
-        self.node.holder = self.node.replica.holds_lease(NOW);
-        self.node.readable = self.node.holder.then(|| lease_read(&self.node.replica)).flatten();
+        self.node.facts = self.stepper.facts(&self.node.replica, &self.node.durable, &self.node.applied);
+        (self.node.holder, self.node.readable) = (self.node.facts.holder, self.node.facts.readable);
         let scope = &self.stepper.scope;
         let replica = &self.node.replica;
         let beyond_rounds =
@@ -311,6 +346,7 @@ impl<'a> Run<'a> {
             sent: self.sent,
             events: self.events,
             effects: self.effects,
+            quiet: false,
         }
     }
 }

@@ -4,15 +4,15 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
-use spec::{Role, ServerId};
+use spec::{Config, Role, ServerId};
 use stateright::{Model, Path, Property};
 
 use crate::observe::Observer;
 use crate::probes::{self, Witness};
-use crate::properties;
+use crate::properties::{self, PROPERTIES, Seen};
 use crate::reduction;
 use crate::scope::{SERVERS_MAX, Scope};
-use crate::state::{Ghost, MESSAGES_MAX, MessageRef, MessageSet, NOW, NodeRef, State};
+use crate::state::{Ghost, GhostRef, MESSAGES_MAX, MessageRef, MessageSet, NOW, NodeRef, State};
 use crate::step::{Input, Local, Stepper};
 use crate::variant::Variant;
 
@@ -54,6 +54,8 @@ pub struct System {
     symmetric: bool,
     /// The one property to look for, if not all.
     only: Option<&'static str>,
+    /// The configuration that the scope means, whatever the variant makes of it.
+    config: Config,
     stepper: Stepper,
     observer: Observer,
     /// Bits of the probes that the scope must reach.
@@ -72,6 +74,7 @@ impl System {
             stepper: Stepper::new(scope.clone(), variant, reductions.own_at_once),
             observer: Observer::new(scope.clone(), variant),
             wanted: probes::mask(scope.probes),
+            config: scope.config(ServerId(0)),
             scope,
             variant,
             drop_dead: reductions.drop_dead,
@@ -107,6 +110,43 @@ impl System {
         self.stepper.step(state.nodes[usize::from(server.0)], input)
     }
 
+    /// The same as [`System::local`], for a server by itself.
+    pub(crate) fn step(&self, node: NodeRef, input: Input) -> &'static Local {
+        self.stepper.step(node, input)
+    }
+
+    /// Brings copies of the lists of servers, messages and ghosts, by index, up to date.
+    pub(crate) fn update(
+        &self,
+        nodes: &mut Vec<NodeRef>,
+        messages: &mut Vec<MessageRef>,
+        ghosts: &mut Vec<GhostRef>,
+    ) {
+        self.stepper.update(nodes, messages);
+        self.observer.update(ghosts);
+    }
+
+    /// Whether a property, by its place in [`PROPERTIES`], holds in a state.
+    pub fn holds(&self, property: usize, state: &State) -> bool {
+        let facts = state.nodes.map(|node| node.facts);
+        let servers = &facts[..usize::from(self.scope.servers)];
+        (PROPERTIES[property].holds)(&Seen { config: &self.config, servers, ghost: &state.ghost })
+    }
+
+    /// The properties that are looked for, as bits by their places in [`PROPERTIES`].
+    pub fn looked_for(&self) -> u64 {
+        let wanted = |at: &usize| self.only.is_none_or(|only| only == PROPERTIES[*at].name);
+        (0..PROPERTIES.len()).filter(wanted).map(|at| 1 << at).sum()
+    }
+
+    /// The properties that a state breaks, as bits by their places in [`PROPERTIES`]; those that are not looked for
+    /// hold.
+    pub fn broken(&self, state: &State) -> u64 {
+        let wanted = self.looked_for();
+        let falls = (0..PROPERTIES.len()).filter(|at| wanted & (1 << at) != 0 && !self.holds(*at, state));
+        falls.map(|at| 1 << at).sum()
+    }
+
     /// The probes that the scope must reach, and whether it has.
     pub fn probes(&self) -> Vec<(&'static str, bool)> {
         let reached = self.reached.load(Ordering::Relaxed);
@@ -120,7 +160,8 @@ impl System {
         self.overflow.load(Ordering::Relaxed)
     }
 
-    fn inputs(&self, state: &State, server: ServerId, node: NodeRef, add: &mut impl FnMut(Input)) {
+    /// What can happen at one server besides deliveries and time.
+    pub(crate) fn inputs(&self, state: &State, server: ServerId, node: NodeRef, add: &mut impl FnMut(Input)) {
         let (scope, ghost) = (&self.scope, &state.ghost);
         let leading = matches!(node.replica.role(), Role::Leading(_));
         if !leading && self.may_stand(state, server) {
@@ -175,6 +216,14 @@ impl System {
         elections < self.scope.views
     }
 
+    /// The ways in which time can pass, each as the set of servers whose clocks are fast.
+    pub(crate) fn tickings(&self, state: &State) -> impl Iterator<Item = u8> + use<> {
+        // A clock that nothing waits for makes no difference, so it may as well be slow.
+        let timed = self.servers().filter(|server| timed(&state.nodes[usize::from(server.0)]));
+        let clocks: u8 = timed.map(|server| 1 << server.0).sum();
+        (0..1 << self.scope.servers).filter(move |fast| clocks != 0 && fast & !clocks == 0)
+    }
+
     fn tick(&self, state: &State, fast: u8) -> Option<State> {
         let clocks = self.scope.lease?;
         let mut next = *state;
@@ -186,8 +235,8 @@ impl System {
         (next.nodes != state.nodes).then_some(next)
     }
 
-    fn at(&self, state: &State, server: ServerId, input: Input) -> Option<State> {
-        let local = self.local(state, server, input);
+    /// A state after a step at one server, before anybody looks; none if it is outside the scope.
+    pub(crate) fn move_one(&self, state: &State, server: ServerId, local: &Local) -> Option<State> {
         if local.outside {
             return None;
         }
@@ -200,6 +249,29 @@ impl System {
             }
             next.messages.insert(message);
         }
+        Some(next)
+    }
+
+    /// What an observer knows after a step; `after` still has the old ghost.
+    pub(crate) fn observe(
+        &self,
+        before: &State,
+        after: &State,
+        server: ServerId,
+        input: Input,
+        local: &'static Local,
+    ) -> GhostRef {
+        self.observer.observe(before, after, server, input, local)
+    }
+
+    /// Whether dead messages are dropped.
+    pub(crate) fn drops_dead(&self) -> bool {
+        self.drop_dead
+    }
+
+    fn at(&self, state: &State, server: ServerId, input: Input) -> Option<State> {
+        let local = self.local(state, server, input);
+        let mut next = self.move_one(state, server, local)?;
         next.ghost = self.observer.observe(state, &next, server, input, local);
         self.probe(state, &next, server, input, local);
         if next.nodes == state.nodes && next.messages == state.messages && next.ghost == state.ghost {
@@ -221,7 +293,7 @@ impl System {
         }
     }
 
-    fn probe(&self, before: &State, after: &State, server: ServerId, input: Input, local: &Local) {
+    pub(crate) fn probe(&self, before: &State, after: &State, server: ServerId, input: Input, local: &Local) {
         let reached = self.reached.load(Ordering::Relaxed);
         if reached == self.wanted {
             return;
@@ -257,14 +329,7 @@ impl Model for System {
             self.inputs(state, server, node, &mut |input| actions.push(Action::At(server, input)));
         }
         if self.scope.lease.is_some() {
-            // A clock that nothing waits for makes no difference, so it may as well be slow.
-            let timed = self.servers().filter(|server| timed(&state.nodes[usize::from(server.0)]));
-            let clocks: u8 = timed.map(|server| 1 << server.0).sum();
-            if clocks != 0 {
-                actions.extend(
-                    (0..1 << self.scope.servers).filter(|fast| fast & !clocks == 0).map(Action::Tick),
-                );
-            }
+            actions.extend(self.tickings(state).map(Action::Tick));
         }
     }
 

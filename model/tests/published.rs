@@ -4,12 +4,11 @@ use model::check::{self, Outcome, Progress, Request};
 use model::exit::Exit;
 use model::report;
 use model::scope::{self, SCOPES, Scope};
-use model::system::Reductions;
 use model::variant::{VARIANTS, Variant};
 
 fn explore(scopes: Vec<Scope>, variant: Variant) -> Vec<Outcome> {
     let progress = Progress::new(scopes.len());
-    check::run(&Request { scopes, variant, reductions: Reductions::ON, threads: 2 }, &progress)
+    check::run(&Request::new(scopes, variant, 2), &progress)
 }
 
 /// A row of the README's table of scopes: name, states, distinct, depth.
@@ -68,7 +67,7 @@ fn a_scope_that_misses_a_probe_fails_and_an_interrupted_one_is_no_success() {
     let progress = Progress::new(1);
     progress.stop.store(true, std::sync::atomic::Ordering::Relaxed);
     let scopes = vec![scope::named("agreement").expect("it is a scope").clone()];
-    let request = Request { scopes, variant: Variant::Correct, reductions: Reductions::ON, threads: 1 };
+    let request = Request::new(scopes, Variant::Correct, 1);
     let outcomes = check::run(&request, &progress);
     assert_eq!(report::exit(Variant::Correct, &outcomes), Exit::Incomplete);
 }

@@ -25,8 +25,7 @@ fn directory(name: &str) -> PathBuf {
 fn counterexample(name: &str) -> Saved {
     let description = VARIANTS.iter().find(|description| description.name == name).expect("it is a variant");
     let scope = scope::named(description.scope).expect("it is a scope").clone();
-    let request =
-        Request { scopes: vec![scope], variant: description.variant, reductions: Reductions::ON, threads: 1 };
+    let request = Request::new(vec![scope], description.variant, 1);
     let outcomes = check::run(&request, &Progress::new(1));
     let verdict = &outcomes[0].verdicts[0];
     let found = verdict.counterexample.as_ref().expect("the variant falls");

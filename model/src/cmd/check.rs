@@ -4,9 +4,10 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use clap::Args;
-use model::check::{self, Outcome, Progress, Request};
+use clap::{Args, ValueEnum};
+use model::check::{self, Engine, Outcome, Progress, Request};
 use model::exit::{Exit, Failure};
 use model::report;
 use model::saved::Saved;
@@ -31,6 +32,18 @@ pub(crate) struct Arguments {
     /// How many scopes to explore at the same time
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// How many threads explore each scope
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: u16,
+    /// End, incomplete, before the search takes more memory than this
+    #[arg(long, value_name = "GIB", value_parser = gibibytes)]
+    max_memory: Option<usize>,
+    /// End, incomplete, after so long
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    time_limit: Option<Duration>,
+    /// Which search explores: the project's own, or stateright's as the reference
+    #[arg(long, default_value = "own")]
+    engine: EngineName,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -44,6 +57,38 @@ pub(crate) struct Arguments {
     own: Own,
 }
 
+/// The searches by their names.
+#[derive(Clone, Copy, ValueEnum)]
+enum EngineName {
+    Own,
+    Stateright,
+}
+
+impl From<EngineName> for Engine {
+    fn from(name: EngineName) -> Self {
+        match name {
+            EngineName::Own => Self::Own,
+            EngineName::Stateright => Self::Stateright,
+        }
+    }
+}
+
+/// A size in GiB, such as 20 or 0.5, in bytes.
+fn gibibytes(text: &str) -> Result<usize, String> {
+    const GIB: f64 = (1_u64 << 30) as f64;
+    const MOST: f64 = 1_000_000.0;
+    match text.parse::<f64>() {
+        #[expect(clippy::cast_possible_truncation, reason = "a fraction of a byte does not matter")]
+        Ok(number) if number > 0.0 && number <= MOST => Ok((number * GIB) as usize),
+        _ => Err("a number of GiB above 0, such as 20 or 0.5".into()),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse().ok().filter(|&number: &f64| number > 0.0).map(Duration::try_from_secs_f64);
+    parsed.and_then(Result::ok).ok_or_else(|| "a number of seconds above 0".into())
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     if arguments.list {
         print(&list())?;
@@ -54,9 +99,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         scopes: scopes(arguments, variant)?,
         variant,
         reductions: reductions(arguments.no_reductions),
+        engine: arguments.engine.into(),
         threads: arguments
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
+        workers: arguments.workers.into(),
+        memory_bytes: arguments.max_memory,
+        deadline: arguments.time_limit.map(|limit| Instant::now() + limit),
     };
     let place = Place::prepare(arguments.save.as_deref())?;
     let progress = Arc::new(Progress::new(request.scopes.len()));

@@ -31,9 +31,9 @@ pub(crate) fn show(scopes: &[Scope], progress: &Progress) {
     while !progress.stop.load(Ordering::Relaxed) {
         let running: Vec<_> = (0..scopes.len())
             .filter(|&index| !progress.done[index].load(Ordering::Relaxed))
-            .filter(|&index| progress.states[index].load(Ordering::Relaxed) > 0)
+            .filter(|&index| progress.searches[index].states.load(Ordering::Relaxed) > 0)
             .map(|index| {
-                let distinct = progress.distinct[index].load(Ordering::Relaxed);
+                let distinct = progress.searches[index].distinct.load(Ordering::Relaxed);
                 format!("{}: {} distinct", scopes[index].name, report::grouped(distinct))
             })
             .collect();
