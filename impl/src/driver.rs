@@ -70,6 +70,26 @@ pub enum Stopped {
     Network(#[from] io::Error),
 }
 
+/// Why a group cannot be started.
+#[derive(Debug, Error)]
+pub enum GroupError {
+    /// The configuration is not a safe one.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The log says that a snapshot of the state machine stands for its beginning.
+    #[error(
+        "the log of group {group} begins above slot {slot}, where a snapshot of the state machine belongs, and this \
+         program keeps no snapshots: reads served from it would miss what it holds. Nothing was sent. Start the \
+         release that wrote the log"
+    )]
+    Compacted {
+        /// The group.
+        group: u16,
+        /// The last slot that the snapshot stands for.
+        slot: Slot,
+    },
+}
+
 /// What takes datagrams apart.
 #[derive(Debug)]
 struct Inbox {
@@ -135,16 +155,21 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     /// committed is applied.
     ///
     /// # Errors
-    /// If the group's configuration is not a safe one.
+    /// If the group's configuration is not a safe one, or its records rest on a snapshot: this driver never takes
+    /// one, and so never lets the handlers forget a slot.
     pub fn add_group(
         &mut self,
         id: u16,
         config: Config,
         records: impl IntoIterator<Item = Record<Payload>>,
         machine: S,
-    ) -> Result<(), ConfigError> {
+    ) -> Result<(), GroupError> {
         let now = self.clock.now();
         let durable: Durable<Payload> = records.into_iter().collect();
+        let slot = durable.history.base();
+        if slot > Slot::NONE {
+            return Err(GroupError::Compacted { group: id, slot });
+        }
         let local = Local::new(Rng::seeded(self.rng.next_u64()), config.retry_interval);
         let replica = Replica::recover(config, Paxos, durable, now, &mut self.effects)?;
         let addresses = self.identity.addresses.clone();
@@ -366,6 +391,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
                 Effect::Arm { timer, after, spread } => {
                     group.timers.arm(timer, now, after, spread, &mut self.rng);
                 }
+                // Nobody here has a snapshot to give; the server lags until somebody has the values.
+                Effect::Fetch { .. } => {}
                 other => group.defer(other),
             }
         }

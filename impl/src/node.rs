@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::clock::BootClock;
 use crate::config::NodeConfig;
-use crate::driver::{Driver, Identity, Learnt, Stopped};
+use crate::driver::{Driver, GroupError, Identity, Learnt, Stopped};
 use crate::exit::Exit;
 use crate::log::{self, Log, LogError, TornTail};
 use crate::network::{Udp, Waker};
@@ -33,6 +33,9 @@ pub enum StartError {
     /// The log cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The log cannot be started from.
+    #[error(transparent)]
+    Group(#[from] GroupError),
     /// The address cannot be had.
     #[error("cannot bind {address}: {source}. Is this server running already?")]
     Bind {
@@ -51,9 +54,9 @@ impl StartError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) => Exit::Usage,
+            Self::Config(_) | Self::Group(GroupError::Config(_)) => Exit::Usage,
             Self::Log(error) => Exit::of_log(error),
-            Self::Bind { .. } | Self::Thread(_) => Exit::Runtime,
+            Self::Group(GroupError::Compacted { .. }) | Self::Bind { .. } | Self::Thread(_) => Exit::Runtime,
         }
     }
 }

@@ -10,7 +10,10 @@ use std::{env, fs};
 use cluster::datagram::{DATAGRAM_BYTES_MIN, Origin, Packer, Sender, Unpacker, decode};
 use cluster::log::{Identity, Log, LogOptions};
 use cluster::payload::Payload;
-use spec::{Command, Message, Record, Report, RequestId, ServerId, SessionId, Slot, Span, Update, View};
+use spec::{
+    Command, Config, Durable, Effects, LocalTime, Message, Paxos, Record, Replica, Report, RequestId,
+    ServerId, SessionId, Slot, Snapshot, Span, Update, View,
+};
 
 const VIEW: View = View::new(300, ServerId(2));
 const CLUSTER: u64 = 0x0123_4567_89ab_cdef;
@@ -32,7 +35,19 @@ fn records() -> Vec<Record<Payload>> {
         Record::Learnt { slot: Slot(9), command: Command::Open { nonce: 77 } },
         Record::Committed(Slot(9)),
         Record::GrantTerm(Span(2_000_000_000)),
+        Record::Snapshot(snapshot()),
     ]
+}
+
+/// The snapshot of a server that applied two slots: session 1 was opened, and its update 5 applied.
+fn snapshot() -> Snapshot {
+    let update = Update { session: SessionId(Slot(1)), sequence: 5, value: "set x".into() };
+    let records = [Command::Open { nonce: 77 }, Command::Update(update)];
+    let learnt = (1..).zip(records).map(|(slot, command)| Record::Learnt { slot: Slot(slot), command });
+    let durable: Durable<Payload> = learnt.collect();
+    let config = Config::new(ServerId(0), 1, Span(1_000));
+    let replica = Replica::recover(config, Paxos, durable, LocalTime(0), &mut Effects::new()).unwrap();
+    replica.snapshot()
 }
 
 fn name_of_record(record: &Record<Payload>) -> &'static str {
@@ -44,6 +59,7 @@ fn name_of_record(record: &Record<Payload>) -> &'static str {
         Record::Learnt { .. } => "learnt",
         Record::Committed(_) => "committed",
         Record::GrantTerm(_) => "grant-term",
+        Record::Snapshot(_) => "snapshot",
     }
 }
 
@@ -64,6 +80,7 @@ fn messages() -> Vec<Message<Payload>> {
         Message::Renew { view: VIEW, round: 6, term: Span(1_000_000_000), committed: Slot(9) },
         Message::Grant { view: VIEW, round: 6, committed: Slot(9) },
         Message::Release { view: VIEW },
+        Message::SnapshotOffer { slot: Slot(9) },
     ]
 }
 
@@ -82,6 +99,7 @@ fn name_of_message(message: &Message<Payload>) -> &'static str {
         Message::Renew { .. } => "renew",
         Message::Grant { .. } => "grant",
         Message::Release { .. } => "release",
+        Message::SnapshotOffer { .. } => "snapshot-offer",
     }
 }
 

@@ -6,19 +6,20 @@ use std::sync::mpsc;
 
 use cluster::clock::BootClock;
 use cluster::config::NodeConfig;
-use cluster::driver::{Driver, Identity};
+use cluster::driver::{Driver, GroupError, Identity};
 use cluster::kv::{Change, Question, Reply, Store};
 use cluster::log::{self, Log};
 use cluster::network::Udp;
+use cluster::payload::Payload;
 use cluster::rng::Rng;
-use cluster::spec::ServerId;
+use cluster::spec::{Record, ServerId, Sessions, Slot, Snapshot};
 
 const GROUPS: [u16; 2] = [0, 700];
 
 type NodeDriver = Driver<BootClock, Log, Udp, Store>;
 
-/// The only server of its cluster, as its log makes it.
-fn open(directory: &Path) -> NodeDriver {
+/// The only server of its cluster, and the records of its log, by group.
+fn start(directory: &Path) -> (NodeDriver, NodeConfig, Vec<(u16, Record<Payload>)>) {
     let udp = Udp::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let mut config = NodeConfig::new(0, directory.into(), vec![udp.address().unwrap()]);
     config.lease_ms = 20;
@@ -30,9 +31,14 @@ fn open(directory: &Path) -> NodeDriver {
         addresses: config.servers.clone(),
         datagram_bytes: config.datagram_bytes,
     };
-    let mut driver = Driver::new(identity, BootClock, log, udp, Rng::seeded(1));
+    (Driver::new(identity, BootClock, log, udp, Rng::seeded(1)), config, recovery.records)
+}
+
+/// The same with its groups, as its log makes them.
+fn open(directory: &Path) -> NodeDriver {
+    let (mut driver, config, records) = start(directory);
     for id in GROUPS {
-        let records = recovery.records.iter().filter(|(group, _)| *group == id);
+        let records = records.iter().filter(|(group, _)| *group == id);
         let records = records.map(|(_, record)| record.clone());
         driver.add_group(id, config.protocol().unwrap(), records, Store::default()).unwrap();
     }
@@ -81,4 +87,13 @@ fn groups_share_a_log_and_nothing_else_also_after_a_restart() {
     let found: BTreeSet<_> = GROUPS.map(|group| format!("{:?}", get(&mut driver, group))).into();
     let expected = GROUPS.map(|group| format!("{:?}", Reply::Found(format!("of {group}").into())));
     assert_eq!(found, expected.into());
+}
+
+#[test]
+fn a_group_whose_log_rests_on_a_snapshot_that_is_not_here_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut driver, config, _) = start(directory.path());
+    let record = Record::Snapshot(Snapshot { slot: Slot(3), sessions: Sessions::default() });
+    let added = driver.add_group(700, config.protocol().unwrap(), [record], Store::default());
+    assert!(matches!(added, Err(GroupError::Compacted { group: 700, slot: Slot(3) })));
 }

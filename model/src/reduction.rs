@@ -81,6 +81,8 @@ pub fn receiver_says(receiver: &Node, envelope: &Envelope) -> Says {
         Message::Release { view } => {
             one(promised > *view && receiver.replica.grant().is_none_or(|grant| grant.view != *view))
         }
+        // F3.
+        Message::SnapshotOffer { slot } => one(receiver.durable.history.base() >= *slot),
         Message::Forward(_) | Message::Redirect { .. } | Message::CatchUp { .. } => [false; 2],
     }
 }

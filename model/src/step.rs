@@ -270,6 +270,7 @@ impl<'a> Run<'a> {
                 }
                 Effect::Serve(_) => self.events.push(Event::Served(self.node.replica.applied())),
                 Effect::Refuse { .. } => self.events.push(Event::Refused),
+                Effect::Restore(_) | Effect::Fetch { .. } => unreachable!("nobody takes snapshots yet"),
                 Effect::Answer { .. } | Effect::Evict(_) | Effect::Arm { .. } => {}
             }
         }
@@ -374,7 +375,8 @@ pub(crate) fn covered(durable: &Durable<Value>, message: &Message<Value>) -> boo
         Message::Promise { view, .. } | Message::Grant { view, .. } => durable.promised >= *view,
         Message::Accept { view, slot } => {
             durable.promised >= *view
-                && durable.history.entry(*slot).is_some_and(|entry| entry.view >= *view || entry.committed)
+                && (durable.history.is_committed(*slot)
+                    || durable.history.entry(*slot).is_some_and(|entry| entry.view >= *view))
         }
         _ => true,
     }

@@ -41,6 +41,7 @@ pub fn message(message: &Message<Value>) -> String {
         Message::Renew { view, round, term, .. } => format!("Renew({view} #{round}, L={term:?})"),
         Message::Grant { view, round, .. } => format!("Grant({view} #{round})"),
         Message::Release { view } => format!("Release({view})"),
+        Message::SnapshotOffer { slot } => format!("SnapshotOffer(up to {slot})"),
     }
 }
 
@@ -162,6 +163,8 @@ fn effect(effect: &Effect<Value>) -> Option<String> {
         Effect::Answer { outcome, .. } => format!("answers the client: {outcome:?}"),
         Effect::Serve(_) => "serves the read".into(),
         Effect::Refuse { .. } => "refuses the read".into(),
+        Effect::Restore(slot) => format!("restores the snapshot up to slot {slot}"),
+        Effect::Fetch { from, slot } => format!("wants the snapshot of {from} up to slot {slot} or later"),
         Effect::Evict(_) | Effect::Arm { .. } => return None,
     })
 }
@@ -174,6 +177,7 @@ pub fn record_words(record: &Record<Value>) -> String {
         Record::Vote { view, slot, command: value } => format!("vote {slot}={} in {view}", command(value)),
         Record::Learnt { slot, command: value } => format!("learnt {slot}={}", command(value)),
         Record::Committed(slot) => format!("committed up to {slot}"),
+        Record::Snapshot(snapshot) => format!("snapshot up to {}", snapshot.slot),
         Record::GrantTerm(term) => format!("grants last {term:?}"),
     }
 }

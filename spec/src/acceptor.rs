@@ -87,6 +87,10 @@ impl<V: Value, R: Rules> Replica<V, R> {
             effects.send_at_once(view.leader, commit); // Chosen already, whatever this server has written.
             return;
         }
+        if self.durable.history.is_committed(slot) {
+            self.offer_snapshot(view.leader, effects); // A leader that lags would wait for this vote for ever.
+            return;
+        }
         if slot.0 > self.durable.history.committed().0 + self.config.slots_ahead_max {
             return; // Too far ahead to remember; this server catches up first.
         }

@@ -46,7 +46,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
     }
 
     /// What a request that was applied already is answered with.
-    fn answered(&self, request: RequestId) -> Option<Outcome> {
+    pub(crate) fn answered(&self, request: RequestId) -> Option<Outcome> {
         let RequestId::Update { session, sequence } = request else { return None };
         let last = self.sessions.last(session)?;
         match self.rules.admit(Some(last), sequence) {

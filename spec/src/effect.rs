@@ -63,6 +63,18 @@ pub enum Effect<V> {
     },
     /// Forget the result that is kept for this session: it was evicted.
     Evict(SessionId),
+    /// Put the snapshot up to this slot, which the caller holds, in the place of the state machine and of the
+    /// results that are kept.
+    Restore(Slot),
+    /// This server lags behind what others have in their logs. Get a snapshot up to this slot or a later one from
+    /// that server, make it durable, and give it to [`Replica::install`](crate::Replica::install). Comes again while
+    /// the server lags, also from others: one transfer at a time will do.
+    Fetch {
+        /// Who holds it.
+        from: ServerId,
+        /// The least slot that it covers.
+        slot: Slot,
+    },
     /// Answer a client's request that was submitted here.
     Answer {
         /// The request.

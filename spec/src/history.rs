@@ -141,6 +141,15 @@ impl<V> History<V> {
         self.advance();
     }
 
+    /// Forgets every slot up to this one: all of them are chosen, and a snapshot stands for them.
+    pub(crate) fn compact(&mut self, slot: Slot) {
+        let forgotten = self.index(slot).map_or(0, |last| self.entries.len().min(last + 1));
+        self.entries.drain(..forgotten);
+        self.base = self.base.max(slot);
+        self.committed = self.committed.max(slot);
+        self.advance();
+    }
+
     fn advance(&mut self) {
         while self.committed_command(self.committed.next()).is_some() {
             self.committed = self.committed.next();
@@ -229,6 +238,41 @@ mod tests {
         history.commit_up_to(Slot(1));
         history.commit_up_to(Slot::NONE);
         assert_eq!(history, before);
+    }
+
+    #[test]
+    fn a_compacted_slot_is_committed_and_has_no_value_and_takes_none() {
+        let mut history = History::default();
+        (1..=3).for_each(|slot| history.learn(Slot(slot), open(slot)));
+        history.compact(Slot(2));
+        let compacted = history.clone();
+        history.vote(NEW, Slot(2), open(7));
+        history.learn(Slot(1), open(8));
+        history.commit_up_to(Slot(1));
+        history.compact(Slot(1));
+        assert_eq!(history, compacted);
+        assert_eq!((history.base(), history.committed(), history.last()), (Slot(2), Slot(3), Slot(3)));
+        assert!((1..=3).all(|slot| history.is_committed(Slot(slot))));
+        let values: Vec<_> = (1..=3).map(|slot| history.committed_command(Slot(slot)).is_some()).collect();
+        assert_eq!(values, [false, false, true]);
+        assert_eq!(history.above(Slot::NONE).map(|(slot, _)| slot.0).collect::<Vec<_>>(), [3]);
+    }
+
+    #[test]
+    fn compaction_keeps_votes_and_chosen_values_above_it_and_closes_gaps_below() {
+        let mut history = History::default();
+        history.vote(OLD, Slot(3), open(3));
+        history.learn(Slot(5), open(5));
+        history.learn(Slot(7), open(7));
+        history.compact(Slot(4));
+        assert_eq!((history.base(), history.committed(), history.last()), (Slot(4), Slot(5), Slot(7)));
+        history.vote(NEW, Slot(6), open(6));
+        history.commit_up_to(Slot(6));
+        assert_eq!(history.committed(), Slot(7));
+        history.compact(Slot(9));
+        assert_eq!((history.committed(), history.last()), (Slot(9), Slot(9)));
+        history.vote(NEW, Slot(10), open(10));
+        assert_eq!(history.last(), Slot(10));
     }
 
     #[test]

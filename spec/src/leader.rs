@@ -103,6 +103,12 @@ impl<V: Value> Leading<V> {
         self.next = self.next.max(committed.next());
     }
 
+    /// Forgets the requests that were proposed up to this slot: a snapshot holds what became of them.
+    pub(crate) fn drop_requests(&mut self, slot: Slot) {
+        let covered = self.proposals.range(..=slot).filter_map(|(_, proposal)| proposal.command.request());
+        covered.for_each(|request| _ = self.in_hand.remove(&request));
+    }
+
     /// The highest slot known to be chosen, or reported as possibly chosen.
     fn known(&self) -> Slot {
         let chosen = self.proposals.iter().rev().find(|(_, proposal)| proposal.chosen);

@@ -55,7 +55,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
     /// Whether this server leads and has proposed something else for the slot than was chosen.
     fn is_refuted(&self, slot: Slot, learnt: &Command<V>) -> bool {
         let Role::Leading(leading) = &self.role else { return false };
-        self.rules.refutes(leading.proposals.get(&slot).map(|proposal| &proposal.command), learnt)
+        self.rules.refutes(leading.proposals.get(&slot).map(|proposal| &proposal.command), Some(learnt))
     }
 
     /// The leader of `view` says that every slot up to `up_to` is chosen.
@@ -89,11 +89,16 @@ impl<V: Value, R: Rules> Replica<V, R> {
         }
     }
 
-    /// Reconciliation, the server that is asked: as many chosen values as fit.
+    /// Reconciliation, the server that is asked: as many chosen values as fit, or a snapshot that stands for them.
     pub(crate) fn on_catch_up(&mut self, from: ServerId, first: Slot, effects: &mut Effects<V>) {
         let history = &self.durable.history;
+        let first = first.max(Slot(1));
+        if first <= history.base() {
+            self.offer_snapshot(from, effects);
+            return;
+        }
         let mut room = self.config.window_bytes;
-        let commands: Vec<_> = (first.0.max(1)..=history.last().0)
+        let commands: Vec<_> = (first.0..=history.last().0)
             .take(self.config.catch_up_max)
             .map_while(|slot| history.entry(Slot(slot)).filter(|held| self.rules.may_pass_on(held.committed)))
             .map(|held| &held.command)
@@ -106,7 +111,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
             .collect();
         if !commands.is_empty() {
             // At once: what is chosen is chosen, whatever this server has written.
-            effects.send_at_once(from, Message::Commit { first: Slot(first.0.max(1)), commands });
+            effects.send_at_once(from, Message::Commit { first, commands });
         }
     }
 

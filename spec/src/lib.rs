@@ -37,10 +37,23 @@
 //!   one, is durable; with [`When::AtOnce`] it waits for nothing. Messages to the server itself go the same
 //!   way: they are given back to [`Replica::receive`] when they may leave. Any message may be lost,
 //!   duplicated, delayed or reordered.
-//! - [`Effect::Apply`], [`Effect::Answer`], [`Effect::Serve`] and the others wait for nothing.
+//! - [`Effect::Apply`], [`Effect::Restore`], [`Effect::Answer`], [`Effect::Serve`] and the others wait for nothing.
 //!
 //! After a crash, [`Replica::recover`] rebuilds the server from the records that became durable: any prefix of
 //! those asked for that includes every one that something waited for.
+//!
+//! # Snapshots
+//!
+//! So that the log does not grow for ever, the caller takes a snapshot now and then, when it has carried out every
+//! effect listed so far: the state machine, the results that it keeps of sessions, and [`Replica::snapshot`]. Once
+//! that is durable, then or much later, it gives the [`Snapshot`] to [`Replica::install`], and the log up to it is
+//! forgotten. A server that lags behind what others have forgotten is told who holds a snapshot and asks its
+//! caller for it ([`Effect::Fetch`]). The callers move it, in whatever pieces; once it is durable it goes to
+//! [`Replica::install`] too, and [`Effect::Restore`] puts it in the state machine's place. A caller that installs its
+//! own snapshot only some slots later spares servers that lag by no more than those the transfer.
+//!
+//! A caller keeps a snapshot until the record of a later one is durable: a restart begins with an
+//! [`Effect::Restore`] of the snapshot that the durable records name.
 //!
 //! # Three servers in memory
 //!
@@ -96,6 +109,7 @@ mod record;
 mod replica;
 pub mod rules;
 mod session;
+mod snapshot;
 mod time;
 mod view;
 
@@ -111,5 +125,6 @@ pub use record::{Durable, Record};
 pub use replica::{Replica, Role};
 pub use rules::{Paxos, Phase, Rules};
 pub use session::Sessions;
+pub use snapshot::Snapshot;
 pub use time::{LocalTime, Span};
 pub use view::{SERVERS_MAX, ServerId, ServerSet, View};

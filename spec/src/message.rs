@@ -125,4 +125,10 @@ pub enum Message<V> {
         /// The view whose grants may end.
         view: View,
     },
+
+    /// Reconciliation: the reply to a CatchUp or a Propose of a slot whose value the sender has forgotten.
+    SnapshotOffer {
+        /// The sender holds a snapshot of the state machine up to this slot.
+        slot: Slot,
+    },
 }

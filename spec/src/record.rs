@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::command::Command;
 use crate::history::{History, Slot};
 use crate::rules::{Paxos, Rules};
+use crate::session::Sessions;
+use crate::snapshot::Snapshot;
 use crate::time::Span;
 use crate::view::View;
 
@@ -42,6 +44,9 @@ pub enum Record<V> {
     /// The longest term for which this server has granted leases. Durable before a grant of that term
     /// leaves.
     GrantTerm(Span),
+    /// The caller holds this snapshot of the state machine, durable before this record: it stands for every
+    /// slot up to its own.
+    Snapshot(Snapshot),
 }
 
 /// The sum of a server's records.
@@ -53,8 +58,10 @@ pub struct Durable<V> {
     pub promised: View,
     /// The longest term for which this server ever granted a lease.
     pub grant_term: Span,
-    /// Votes and chosen values (`history`).
+    /// Votes and chosen values (`history`), above a base up to which a snapshot stands for them.
     pub history: History<V>,
+    /// The sessions as of the history's base.
+    pub sessions: Sessions,
 }
 
 impl<V> Default for Durable<V> {
@@ -64,12 +71,13 @@ impl<V> Default for Durable<V> {
             promised: View::NONE,
             grant_term: Span::ZERO,
             history: History::default(),
+            sessions: Sessions::default(),
         }
     }
 }
 
 impl<V> Durable<V> {
-    /// Adds one record. Views and terms only ever rise, so a record that comes again changes nothing.
+    /// Adds one record. Views, terms and the base only ever rise, so a record that comes again changes nothing.
     pub fn apply(&mut self, record: Record<V>) {
         self.apply_by(&Paxos, record);
     }
@@ -86,6 +94,13 @@ impl<V> Durable<V> {
             Record::Learnt { slot, command } => self.history.learn(slot, command),
             Record::Committed(slot) => self.history.commit_up_to(slot),
             Record::GrantTerm(term) => self.grant_term = self.grant_term.max(term),
+            Record::Snapshot(snapshot) => {
+                if snapshot.slot > self.history.base() {
+                    self.promised = rules.promised_by_snapshot(self.promised);
+                    self.history.compact(snapshot.slot);
+                    self.sessions = snapshot.sessions;
+                }
+            }
         }
     }
 }
@@ -95,5 +110,44 @@ impl<V> FromIterator<Record<V>> for Durable<V> {
         let mut durable = Self::default();
         records.into_iter().for_each(|record| durable.apply(record));
         durable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::ServerId;
+
+    const VIEW: View = View::new(3, ServerId(1));
+
+    fn vote(slot: u64) -> Record<u8> {
+        Record::Vote { view: VIEW, slot: Slot(slot), command: Command::Open { nonce: slot } }
+    }
+
+    fn snapshot(slot: u64) -> Record<u8> {
+        let mut sessions = Sessions::default();
+        sessions.open(Slot(slot), 1);
+        Record::Snapshot(Snapshot { slot: Slot(slot), sessions })
+    }
+
+    #[test]
+    fn a_snapshot_keeps_promises_terms_and_the_votes_above_it() {
+        let records = [Record::Attempt(VIEW), Record::GrantTerm(Span(12)), vote(1), vote(4)];
+        let before: Durable<u8> = records.into_iter().collect();
+        let mut after = before.clone();
+        after.apply(snapshot(2));
+        assert_eq!((after.attempted, after.promised, after.grant_term), (VIEW, VIEW, Span(12)));
+        assert_eq!(after.history.entry(Slot(4)), before.history.entry(Slot(4)));
+        assert_eq!((after.history.base(), after.history.committed()), (Slot(2), Slot(2)));
+        assert_eq!(after.sessions.last(crate::SessionId(Slot(2))), Some(0));
+    }
+
+    #[test]
+    fn an_older_snapshot_changes_nothing() {
+        let mut durable: Durable<u8> = [snapshot(5), vote(6)].into_iter().collect();
+        let before = durable.clone();
+        durable.apply(snapshot(4));
+        durable.apply(snapshot(5));
+        assert_eq!(durable, before);
     }
 }

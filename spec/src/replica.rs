@@ -58,8 +58,8 @@ pub struct Replica<V, R = Paxos> {
 impl<V: Value, R: Rules> Replica<V, R> {
     /// Starts a server from what its disk holds: nothing at the first boot, else all of its records.
     ///
-    /// Nothing but `durable` survives a crash. The effects apply every committed slot again, so the caller
-    /// starts with an empty state machine.
+    /// Nothing but `durable` survives a crash. The effects restore the snapshot at the history's base, if there is
+    /// one, and apply every committed slot above it again, so the caller starts with an empty state machine.
     ///
     /// # Errors
     /// If the configuration is not a safe one.
@@ -74,6 +74,8 @@ impl<V: Value, R: Rules> Replica<V, R> {
         let grant = rules.grant_after_restart(durable.promised, durable.grant_term, now);
         let mut replica = Self {
             seen: durable.promised.max(durable.attempted),
+            applied: durable.history.base(),
+            sessions: durable.sessions.clone(),
             config,
             rules,
             durable,
@@ -81,10 +83,11 @@ impl<V: Value, R: Rules> Replica<V, R> {
             role: Role::Follower,
             backoff: 0,
             quiet_until: None,
-            applied: Slot::NONE,
-            sessions: Sessions::default(),
             waiting: BTreeMap::new(),
         };
+        if replica.applied > Slot::NONE {
+            effects.push(Effect::Restore(replica.applied));
+        }
         replica.apply_committed(effects);
         replica.arm_election(effects);
         if replica.durable.attempted > View::NONE && replica.config.lease_term > Span::ZERO {
@@ -121,6 +124,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
                 self.on_grant(from, (view, round), committed, now, effects);
             }
             Message::Release { view } => self.on_release(view, now),
+            Message::SnapshotOffer { slot } => self.on_snapshot_offer(from, slot, effects),
         }
     }
 
@@ -285,6 +289,9 @@ impl<V: core::fmt::Debug, R> core::fmt::Debug for Replica<V, R> {
             write!(f, "granted {}#{} until {:?} ", grant.view, grant.round, grant.until)?;
         }
         write!(f, "history")?;
+        if self.durable.history.base() > Slot::NONE {
+            write!(f, " snapshot to {}", self.durable.history.base())?;
+        }
         for (slot, entry) in self.durable.history.above(Slot::NONE) {
             let mark = if entry.committed { "!" } else { "?" };
             write!(f, " {slot}={}@{}{mark}", entry.command, entry.view)?;

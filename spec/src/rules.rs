@@ -135,11 +135,20 @@ pub trait Rules {
         promised.max(view)
     }
 
+    /// What is promised once a snapshot is installed, if `promised` was before?
+    ///
+    /// I3: a snapshot says what was chosen up to its slot. Put in the place of all that the disk holds, it would undo
+    /// a promise that was given while it was on its way.
+    fn promised_by_snapshot(&self, promised: View) -> View {
+        promised
+    }
+
     /// What does a new leader do about `slot`, given a phase-1 quorum of promises?
     ///
-    /// I5. Chosen values are learnt; else the value of the **highest** view that any of them voted in; else
-    /// nothing can have been chosen below its view, and the slot is filled. Figure 5.4 applies entries in any
-    /// order, so that a lower view may overwrite a higher one, and Figure 5.6 leaves holes open.
+    /// I5. Chosen values are learnt, or fetched if their promisers left them out or have forgotten them; else the
+    /// value of the **highest** view that any of them voted in; else nothing can have been chosen below its view, and
+    /// the slot is filled. Figure 5.4 applies entries in any order, so that a lower view may overwrite a higher one, and
+    /// Figure 5.6 leaves holes open.
     fn value_to_propose<V: Value>(&self, slot: Slot, promises: &Promises<V>) -> Choice<V> {
         let reports =
             || promises.values().flat_map(|said| &said.reports).filter(|report| report.slot == slot);
@@ -185,12 +194,14 @@ pub trait Rules {
         voted == marked
     }
 
-    /// Does a learnt value refute the view of a leader that proposed `own` for the slot, or nothing?
+    /// Does a learnt value refute the view of a leader that proposed `own` for the slot, or nothing? `learnt` is
+    /// none where a snapshot tells that the slot is chosen and not with which value.
     ///
     /// I7: a value other than the leader's own was chosen in a higher view, so its word that a slot is chosen
-    /// would mislead those that voted for its own value. The figures do not consider it.
-    fn refutes<V: Value>(&self, own: Option<&Command<V>>, learnt: &Command<V>) -> bool {
-        own.is_some_and(|own| own != learnt)
+    /// would mislead those that voted for its own value; and a value that it cannot know may be such a one. The
+    /// figures do not consider it.
+    fn refutes<V: Value>(&self, own: Option<&Command<V>>, learnt: Option<&Command<V>>) -> bool {
+        own.is_some_and(|own| learnt != Some(own))
     }
 
     /// May a server that is asked for chosen values pass on one that it holds, `committed` or not?

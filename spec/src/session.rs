@@ -3,11 +3,13 @@
 
 use alloc::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::command::SessionId;
 use crate::history::Slot;
 
 /// One open session.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 struct Session {
     /// The last applied sequence number; 0 before the first.
     sequence: u64,
@@ -16,7 +18,7 @@ struct Session {
 }
 
 /// The open sessions.
-#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Sessions(BTreeMap<SessionId, Session>);
 
 impl Sessions {

@@ -108,7 +108,8 @@ impl<S: StateMachine> Group<S> {
                     served += 1;
                 }
                 Effect::Refuse { read, view } => self.refuse(read, view, replies),
-                Effect::Persist(_) | Effect::Send { .. } | Effect::Arm { .. } => {
+                Effect::Restore(_) => unreachable!("the driver gives no snapshot to the handlers"),
+                Effect::Persist(_) | Effect::Send { .. } | Effect::Arm { .. } | Effect::Fetch { .. } => {
                     unreachable!("the driver carries these out itself")
                 }
             }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use spec::{
     Command, Config, Durable, Effect, Effects, LocalTime, Message, Paxos, ReadId, Record, Replica, ServerId,
-    Timer, When,
+    Slot, Snapshot, Timer, When,
 };
 
 /// One call of a handler.
@@ -16,6 +16,7 @@ pub(crate) enum Input {
     Submit(Command<u8>),
     Read(ReadId),
     Resign,
+    Install(Snapshot),
 }
 
 impl Input {
@@ -27,6 +28,7 @@ impl Input {
             Self::Submit(command) => replica.submit(command, &mut effects),
             Self::Read(read) => replica.read(read, now, &mut effects),
             Self::Resign => replica.resign(&mut effects),
+            Self::Install(snapshot) => replica.install(snapshot, now, &mut effects),
         }
         effects.drain().collect()
     }
@@ -52,6 +54,8 @@ pub(crate) struct Server {
     pub(crate) now: LocalTime,
     pub(crate) replica: Option<Replica<u8>>,
     pub(crate) disk: Vec<Record<u8>>,
+    /// The snapshots that it holds, durable as soon as they are here.
+    pub(crate) snapshots: Vec<Snapshot>,
     waiting: VecDeque<Waiting>,
 }
 
@@ -79,6 +83,7 @@ impl Group {
             now: LocalTime(0),
             replica: None,
             disk: Vec::new(),
+            snapshots: Vec::new(),
             waiting: VecDeque::new(),
         });
         let mut group = Self { servers: servers.collect(), network: Vec::new() };
@@ -106,6 +111,10 @@ impl Group {
     }
 
     fn carry_out(&mut self, from: ServerId, effects: &[Effect<u8>]) {
+        if let Some(slot) = restored(effects) {
+            let held = &self.server(from).snapshots;
+            assert!(held.iter().any(|it| it.slot == slot), "server {from} has no snapshot to {slot}");
+        }
         for effect in effects {
             let server = &mut self.servers[usize::from(from.0)];
             match effect {
@@ -121,6 +130,23 @@ impl Group {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Takes a snapshot of a server that is up, and makes it durable.
+    pub(crate) fn take_snapshot(&mut self, id: ServerId) -> Snapshot {
+        let server = self.server(id);
+        let replica = server.replica.as_ref().unwrap_or_else(|| panic!("server {id} is down"));
+        let snapshot = replica.snapshot();
+        self.hold(id, snapshot.clone());
+        snapshot
+    }
+
+    /// Makes a snapshot durable at a server.
+    pub(crate) fn hold(&mut self, id: ServerId, snapshot: Snapshot) {
+        let held = &mut self.server(id).snapshots;
+        if !held.contains(&snapshot) {
+            held.push(snapshot);
         }
     }
 
@@ -161,4 +187,12 @@ impl Group {
         self.carry_out(id, &effects);
         effects
     }
+}
+
+/// The snapshot that takes the state machine's place, if one does.
+pub(crate) fn restored(effects: &[Effect<u8>]) -> Option<Slot> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Restore(slot) => Some(*slot),
+        _ => None,
+    })
 }

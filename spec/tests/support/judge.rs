@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::test_runner::TestCaseError;
 use spec::{Command, Effect, Message, Record, ServerId, SessionId, Slot, View};
 
-use crate::group::{Group, Input};
+use crate::group::{Group, Input, restored};
 use crate::schedule::Event;
 
 /// One applied update: slot, session, sequence number and value.
@@ -30,6 +30,10 @@ pub(crate) struct Judge {
     repeats: usize,
     catch_ups: usize,
     reads: usize,
+    compactions: usize,
+    installs: usize,
+    late_snapshots: usize,
+    recoveries: usize,
 }
 
 impl Judge {
@@ -37,10 +41,16 @@ impl Judge {
         match event {
             Event::Input { id, input, effects, .. } => {
                 self.catch_ups += usize::from(matches!(input, Input::Receive(_, Message::Commit { .. })));
+                if let Input::Install(_) = input {
+                    self.installs += usize::from(restored(effects).is_some());
+                    self.late_snapshots += usize::from(effects.is_empty());
+                    self.compactions += usize::from(!effects.is_empty());
+                }
                 self.look_at_effects(*id, effects)?;
             }
             Event::Restart { id, effects } => {
                 self.restarts += 1;
+                self.recoveries += usize::from(restored(effects).is_some());
                 self.look_at_effects(*id, effects)?;
             }
             Event::Crash(id) => _ = self.applied_at.remove(id),
@@ -91,6 +101,10 @@ impl Judge {
     fn look_at_effects(&mut self, id: ServerId, effects: &[Effect<u8>]) -> Result<(), TestCaseError> {
         for effect in effects {
             self.reads += usize::from(matches!(effect, Effect::Serve(_)));
+            if let Effect::Restore(slot) = effect {
+                let held = self.applied.iter().take_while(|update| update.0 <= *slot).count();
+                self.applied_at.insert(id, held);
+            }
             let Effect::Apply { slot, session, sequence, value } = effect else { continue };
             let update = (*slot, *session, *sequence, *value);
             let at = self.applied_at.entry(id).or_default();
@@ -133,6 +147,10 @@ impl Judge {
         self.repeats += other.repeats;
         self.catch_ups += other.catch_ups;
         self.reads += other.reads;
+        self.compactions += other.compactions;
+        self.installs += other.installs;
+        self.late_snapshots += other.late_snapshots;
+        self.recoveries += other.recoveries;
         self.applied.extend(&other.applied);
     }
 
@@ -146,6 +164,10 @@ impl Judge {
             ("restarts", self.restarts),
             ("values learnt from a Commit", self.catch_ups),
             ("reads served", self.reads),
+            ("logs compacted", self.compactions),
+            ("servers brought up to date by a snapshot", self.installs),
+            ("snapshots that came too late", self.late_snapshots),
+            ("restarts from a snapshot", self.recoveries),
         ];
         counts.iter().for_each(|(what, count)| println!("{what}: {count}"));
         for (what, count) in counts {

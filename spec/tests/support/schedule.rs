@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use spec::{
-    Command, Config, Effect, LocalTime, Outcome, RequestId, Role, ServerId, SessionId, Span, Timer, Update,
+    Command, Config, Effect, LocalTime, Outcome, RequestId, Role, ServerId, SessionId, Snapshot, Span, Timer,
+    Update,
 };
 
 use crate::group::{Envelope, Group, Input};
@@ -15,6 +16,8 @@ const SLOW: i64 = 10;
 const DRIFT_PPM: u32 = 100_000;
 /// More messages than this are never under way: the oldest is lost, or nothing new would ever be heard.
 const UNDER_WAY_MAX: usize = 24;
+/// As many snapshots are under way at most; the oldest is lost.
+const TRANSFERS_MAX: usize = 8;
 
 /// One step: what kind of thing happens, to whom, and which of several possibilities.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +56,8 @@ pub(crate) struct Schedule {
     /// The session that each server's client opened, and its last sequence number.
     sessions: BTreeMap<ServerId, (SessionId, u64)>,
     requests: u64,
+    /// Snapshots that were asked for, each on its way to a server.
+    transfers: Vec<(ServerId, Snapshot)>,
 }
 
 impl Schedule {
@@ -75,6 +80,7 @@ impl Schedule {
             cut_off: None,
             sessions: BTreeMap::new(),
             requests: 0,
+            transfers: Vec::new(),
         }
     }
 
@@ -85,6 +91,7 @@ impl Schedule {
         let id = ServerId(who % servers);
         let up = self.group.server(id).replica.is_some();
         Some(match kind {
+            0..2 if !self.transfers.is_empty() => self.transfer(usize::from(which)),
             0..60 => self.deliver(usize::from(which)),
             60..63 => self.lose_or_copy(usize::from(which)),
             63..75 => {
@@ -100,6 +107,11 @@ impl Schedule {
                 Event::Other
             }
             98 if up && which % 8 == 0 => self.input(id, Input::Resign),
+            98 if up && which % 8 < 4 => {
+                self.group.take_snapshot(id);
+                Event::Other
+            }
+            98 if up => self.compact(id, usize::from(which / 8)),
             99 if up && which % 2 == 0 => {
                 self.group.write(id, usize::from(which / 2 % 3));
                 self.group.crash(id);
@@ -122,13 +134,42 @@ impl Schedule {
         let too_many = self.group.network.len().saturating_sub(UNDER_WAY_MAX);
         self.group.network.drain(..too_many);
         for effect in &effects {
+            if let Effect::Fetch { from, .. } = effect {
+                let snapshot = self.group.server(*from).snapshots.last().expect("it offered one").clone();
+                self.transfers.push((id, snapshot));
+            }
             if let Effect::Answer { request: RequestId::Open { .. }, outcome: Outcome::Opened(session) } =
                 effect
             {
                 self.sessions.insert(id, (*session, 0));
             }
         }
+        let too_many = self.transfers.len().saturating_sub(TRANSFERS_MAX);
+        self.transfers.drain(..too_many);
         Event::Input { id, now, input, effects }
+    }
+
+    /// A server forgets its log up to a snapshot that it has taken, now or long ago.
+    fn compact(&mut self, id: ServerId, which: usize) -> Event {
+        let held = &self.group.server(id).snapshots;
+        let Some(newest) = held.len().checked_sub(1) else { return Event::Other };
+        let snapshot =
+            held[newest - if which.is_multiple_of(4) { which / 4 % held.len() } else { 0 }].clone();
+        self.input(id, Input::Install(snapshot))
+    }
+
+    /// A snapshot that a server asked for is there; at times a copy of it comes once more.
+    fn transfer(&mut self, which: usize) -> Event {
+        let at = which / 4 % self.transfers.len();
+        let (id, snapshot) = match which % 4 {
+            0 => self.transfers[at].clone(),
+            _ => self.transfers.remove(at),
+        };
+        if self.group.server(id).replica.is_none() {
+            return Event::Other;
+        }
+        self.group.hold(id, snapshot.clone());
+        self.input(id, Input::Install(snapshot))
     }
 
     /// Delivers one of the oldest messages mostly, so that something gets done, and any at times.

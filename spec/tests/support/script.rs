@@ -78,6 +78,16 @@ impl Script {
                 let message = Message::Accept { view: parse_view(view)?, slot: Slot(number(slot)?) };
                 self.group()?.network.push(Envelope { from: server(from)?, to: server(to)?, message });
             }
+            ["compact", id] => {
+                let id = server(id)?;
+                let snapshot = self.group()?.take_snapshot(id);
+                let title = format!("has taken a snapshot up to slot {}", snapshot.slot);
+                self.input(id, &title, Input::Install(snapshot))?;
+            }
+            ["install", id, "from", from] => self.install(server(id)?, server(from)?, None)?,
+            ["install", id, "from", from, "slot", slot] => {
+                self.install(server(id)?, server(from)?, Some(Slot(number(slot)?)))?;
+            }
             ["cut", id] => _ = self.cut.insert(server(id)?),
             ["mend", id] => _ = self.cut.remove(&server(id)?),
             ["hold", "disk", id] => _ = self.held.insert(server(id)?),
@@ -203,6 +213,16 @@ impl Script {
     fn deliver(&mut self, Envelope { from, to, message }: Envelope) -> Result<(), Fault> {
         let title = format!("receives {} from {from}", words::message(&message));
         self.input(to, &title, Input::Receive(from, message))
+    }
+
+    /// A server's caller has got a snapshot of another server: the latest, or the one up to that slot.
+    fn install(&mut self, id: ServerId, from: ServerId, slot: Option<Slot>) -> Result<(), Fault> {
+        let held = &self.group()?.server(from).snapshots;
+        let wanted = held.iter().rev().find(|it| slot.is_none_or(|slot| slot == it.slot));
+        let snapshot = wanted.ok_or("there is no such snapshot")?.clone();
+        self.group()?.hold(id, snapshot.clone());
+        let title = format!("has got the snapshot of {from} up to slot {}", snapshot.slot);
+        self.input(id, &title, Input::Install(snapshot))
     }
 
     fn stabilize(&mut self) -> Result<(), Fault> {

@@ -43,6 +43,7 @@ pub(crate) fn message(message: &Message<u8>) -> String {
             format!("Grant view {view} round {round} committed {committed}")
         }
         Message::Release { view } => format!("Release view {view}"),
+        Message::SnapshotOffer { slot } => format!("SnapshotOffer up to {slot}"),
     }
 }
 
@@ -85,6 +86,8 @@ fn effect(effect: &Effect<u8>) -> String {
         Effect::Apply { slot, session, sequence, value } => {
             format!("applies slot {slot} = {value} (update {sequence} of session {})", session.0)
         }
+        Effect::Restore(slot) => format!("restores the snapshot up to slot {slot}"),
+        Effect::Fetch { from, slot } => format!("wants the snapshot of {from} up to slot {slot} or later"),
         Effect::Evict(session) => format!("forgets session {}", session.0),
         Effect::Answer { request: it, outcome: what } => {
             format!("answers {}: {}", request(it), outcome(*what))
@@ -107,6 +110,7 @@ pub(crate) fn record(record: &Record<u8>) -> String {
         Record::Learnt { slot, command: it } => format!("chosen slot {slot} = {}", command(it)),
         Record::Committed(slot) => format!("chosen up to slot {slot}"),
         Record::GrantTerm(term) => format!("grant term {term:?}"),
+        Record::Snapshot(snapshot) => format!("snapshot up to slot {}", snapshot.slot),
     }
 }
 
