@@ -5,6 +5,7 @@ pub(crate) mod explore;
 pub(crate) mod progress;
 pub(crate) mod replay;
 pub(crate) mod save;
+pub(crate) mod shell;
 
 use std::io::{ErrorKind, Write};
 

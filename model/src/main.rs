@@ -4,7 +4,7 @@ mod cmd;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use model::exit::Failure;
 
 const EXAMPLES: &str = "\
@@ -13,11 +13,14 @@ Examples:
   model check lease reads                two of them
   model check --variant grant-forgotten  a rule replaced: the property that needs it falls
   model check --servers 3 --views 2 --slots 1 --updates 1 --crashes 1
-  model explore lease --variant grant-forgotten
+  model replay FILE --step               a saved counterexample, step by step
+  model explore --path FILE              the same in stateright's Explorer
+  model check --report DIR               one HTML file that shows everything
 
 Exit codes:
   0 all holds and was exhausted, 1 runtime error, 2 usage, 10 a property is violated (also by a variant,
-  as it should be), 12 a probe was never reached, 13 a variant survived, 14 incomplete";
+  as it should be), 12 a probe was never reached, 13 a variant survived, 14 incomplete, 20 a damaged
+  file, 130 Ctrl-C where nothing was to be reported";
 
 /// Explores every reachable state of small scopes of Paxos with leader leases, by the handlers that the cluster runs
 #[derive(Parser)]
@@ -35,6 +38,10 @@ enum Command {
     Replay(cmd::replay::Arguments),
     /// Open stateright's Explorer, at the counterexample of a variant if one is named
     Explore(cmd::explore::Arguments),
+    /// Print a completion script for a shell
+    Completions(cmd::shell::Completions),
+    /// Print the manual page
+    Man(cmd::shell::Manual),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +49,8 @@ fn main() -> ExitCode {
         Command::Check(arguments) => cmd::check::run(&arguments),
         Command::Replay(arguments) => cmd::replay::run(&arguments),
         Command::Explore(arguments) => cmd::explore::run(&arguments),
+        Command::Completions(arguments) => cmd::shell::completions(&arguments, Cli::command()),
+        Command::Man(arguments) => cmd::shell::man(&arguments, Cli::command()),
     };
     match ended {
         Ok(exit) => exit.into(),

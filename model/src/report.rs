@@ -154,7 +154,8 @@ fn quoted(word: &str) -> String {
     }
 }
 
-fn conclusion(variant: Variant, outcomes: &[Outcome]) -> String {
+/// What the outcomes come to, in a sentence or two.
+pub fn conclusion(variant: Variant, outcomes: &[Outcome]) -> String {
     let distinct: usize = outcomes.iter().map(|outcome| outcome.distinct).sum();
     let chance: f64 = outcomes.iter().map(Outcome::collision_chance).sum();
     let explored = format!(

@@ -120,7 +120,7 @@ pub fn step(system: &System, before: &State, performed: Action, after: &State) -
     let mut lines = vec![action(performed)];
     if let Action::At(server, input) = performed {
         let local = system.local(before, server, input);
-        lines.extend(local.effects.iter().filter_map(effect));
+        lines.extend(effects(&local.effects));
     }
     for server in system.servers() {
         let (was, is) = (&before.nodes[usize::from(server.0)], &after.nodes[usize::from(server.0)]);
@@ -150,14 +150,31 @@ pub fn step(system: &System, before: &State, performed: Action, after: &State) -
     lines
 }
 
-/// An effect that a reader of a counterexample wants to know of.
+/// The effects that a reader of a counterexample wants to know of; a message to several servers is one line.
+fn effects(listed: &[Effect<Value>]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (place, one) in listed.iter().enumerate() {
+        let line = if let Effect::Send { message: sent, when, .. } = one {
+            let same = |other: &Effect<Value>| match other {
+                Effect::Send { to, message, when: then } if message == sent && then == when => Some(*to),
+                _ => None,
+            };
+            if listed[..place].iter().any(|other| same(other).is_some()) {
+                continue;
+            }
+            let wait = if *when == When::Durable { "" } else { " at once" };
+            Some(format!("sends {} to {}{wait}", message(sent), servers(listed.iter().filter_map(same))))
+        } else {
+            effect(one)
+        };
+        lines.extend(line);
+    }
+    lines
+}
+
 fn effect(effect: &Effect<Value>) -> Option<String> {
     Some(match effect {
         Effect::Persist(record) => format!("writes {}", record_words(record)),
-        Effect::Send { to, message: sent, when } => {
-            let wait = if *when == When::Durable { "" } else { " at once" };
-            format!("sends {} to {to}{wait}", message(sent))
-        }
         Effect::Apply { slot, value, .. } => format!("applies {} from slot {slot}", letter(*value)),
         Effect::Answer { outcome: Outcome::Applied, .. } => "answers the client: applied".into(),
         Effect::Answer { outcome, .. } => format!("answers the client: {outcome:?}"),
@@ -165,7 +182,7 @@ fn effect(effect: &Effect<Value>) -> Option<String> {
         Effect::Refuse { .. } => "refuses the read".into(),
         Effect::Restore(slot) => format!("restores the snapshot up to slot {slot}"),
         Effect::Fetch { from, slot } => format!("wants the snapshot of {from} up to slot {slot} or later"),
-        Effect::Evict(_) | Effect::Arm { .. } => return None,
+        Effect::Send { .. } | Effect::Evict(_) | Effect::Arm { .. } => return None,
     })
 }
 
@@ -179,5 +196,32 @@ pub fn record_words(record: &Record<Value>) -> String {
         Record::Committed(slot) => format!("committed up to {slot}"),
         Record::Snapshot(snapshot) => format!("snapshot up to {}", snapshot.slot),
         Record::GrantTerm(term) => format!("grants last {term:?}"),
+    }
+}
+
+/// What a property says, in a sentence.
+pub fn property(name: &str) -> &'static str {
+    match name {
+        "agreement" => "Two chosen values of one slot are equal; chosen is what a quorum voted for durably.",
+        "validity" => "What is chosen was submitted by a client, or is a no-op.",
+        "one value per view" => "One value at most is proposed in a view for a slot.",
+        "learnt is chosen" => "What a server takes for committed was chosen.",
+        "prefixes" => "What servers have applied are prefixes of one another.",
+        "at most once" => "No server applies an update twice.",
+        "acknowledged survives" => {
+            "Every quorum of disks that can elect a leader holds each acknowledged update."
+        }
+        "covered by the disk" => {
+            "Every Prepare, Promise, Accept and Grant that was sent is covered by its sender's durable records."
+        }
+        "lease exclusivity" => "Two servers that hold a lease at the same time are one server.",
+        "old views under a lease" => {
+            "While a lease is held, what an older view completes is what the holder's promises told it."
+        }
+        "reads" => "A read sees every update that was acknowledged, or read, before it began.",
+        "stable leader" => {
+            "A leader with a valid lease leaves its view only for a higher one of its own, or of its own will."
+        }
+        _ => "",
     }
 }

@@ -4,18 +4,19 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::{Args, ValueEnum};
 use model::check::{self, Engine, Outcome, Progress, Request};
 use model::exit::{Exit, Failure};
+use model::page::{self, Checked};
 use model::report;
 use model::saved::Saved;
 use model::scope::{SCOPES, Scope};
 use model::variant::{VARIANTS, Variant};
 
 use super::progress::{show, stop_on_interrupt};
-use super::save::Place;
+use super::save::{Place, write_report};
 use super::{Own, print, program, reductions, scope_named, variant_named};
 
 /// The command line of `model check`.
@@ -50,6 +51,9 @@ pub(crate) struct Arguments {
     /// Save counterexamples to this directory, or this file if it ends in .json
     #[arg(long, value_name = "PATH")]
     save: Option<PathBuf>,
+    /// Write an HTML report, one file that needs no other, to this directory
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
     /// Explore without reductions
     #[arg(long)]
     no_reductions: bool,
@@ -108,6 +112,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         deadline: arguments.time_limit.map(|limit| Instant::now() + limit),
     };
     let place = Place::prepare(arguments.save.as_deref())?;
+    arguments.report.as_deref().map_or(Ok(()), |directory| Place::Directory(directory.into()).probe())?;
     let progress = Arc::new(Progress::new(request.scopes.len()));
     stop_on_interrupt(&progress)?;
     let mut outcomes = std::thread::scope(|threads| {
@@ -116,7 +121,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         progress.stop.store(true, Ordering::Relaxed);
         outcomes
     });
-    save_all(&place, &request, &mut outcomes);
+    let saved = save_all(&place, &request, &mut outcomes);
+    if let Some(directory) = &arguments.report {
+        let moment = SystemTime::now();
+        let page = page::check(&Checked { variant, outcomes: &outcomes, saved: &saved, moment });
+        write_report(directory, "check.html", &page)?;
+    }
     if arguments.json {
         print(&format!("{}\n", report::json(variant, &outcomes)))?;
     } else {
@@ -126,16 +136,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 }
 
 /// Saves every counterexample. A failure is told and changes no verdict.
-fn save_all(place: &Place, request: &Request, outcomes: &mut [Outcome]) {
-    let mut first = true;
+fn save_all(place: &Place, request: &Request, outcomes: &mut [Outcome]) -> Vec<Saved> {
+    let mut all = Vec::new();
     for (scope, outcome) in request.scopes.iter().zip(outcomes) {
         for verdict in &mut outcome.verdicts {
             let Some(found) = &mut verdict.counterexample else { continue };
             let saved = Saved::new((scope, request.variant, request.reductions), verdict.name, found);
-            found.file = place.save(&saved, first);
-            first = false;
+            found.file = place.save(&saved, all.is_empty());
+            all.push(saved);
         }
     }
+    all
 }
 
 fn scopes(arguments: &Arguments, variant: Variant) -> Result<Vec<Scope>, Failure> {

@@ -26,11 +26,7 @@ impl Place {
         } else {
             Self::Directory(path.into())
         };
-        place.probe().map_err(|error| {
-            let message =
-                format!("cannot save to {}: {error}; choose another place with --save", path.display());
-            Failure::new(Exit::Runtime, message)
-        })?;
+        place.probe()?;
         Ok(place)
     }
 
@@ -43,12 +39,17 @@ impl Place {
         }
     }
 
-    /// Writes and removes a file.
-    fn probe(&self) -> std::io::Result<()> {
-        std::fs::create_dir_all(self.directory())?;
-        let file = self.directory().join(format!(".model-{}", std::process::id()));
-        std::fs::write(&file, b"")?;
-        std::fs::remove_file(&file)
+    /// Writes and removes a file, so that the long work before the real one is not in vain.
+    ///
+    /// # Errors
+    /// If nothing can be written there.
+    pub(crate) fn probe(&self) -> Result<(), Failure> {
+        let directory = self.directory();
+        let file = directory.join(format!(".model-{}", std::process::id()));
+        std::fs::create_dir_all(directory)
+            .and_then(|()| std::fs::write(&file, b""))
+            .and_then(|()| std::fs::remove_file(&file))
+            .map_err(|error| cannot_write(directory, &error))
     }
 
     /// Saves one, and says where; a failure is told on standard error.
@@ -65,6 +66,21 @@ impl Place {
             }
         }
     }
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Runtime, format!("cannot write to {}: {error}; choose another place", path.display()))
+}
+
+/// Writes a report, and says where.
+///
+/// # Errors
+/// If it cannot be written.
+pub(crate) fn write_report(directory: &Path, name: &str, page: &str) -> Result<(), Failure> {
+    let file = directory.join(name);
+    std::fs::write(&file, page).map_err(|error| cannot_write(&file, &error))?;
+    eprintln!("The report is {}", file.display());
+    Ok(())
 }
 
 /// The user's cache by the XDG rules, or the system's directory for temporary files.
