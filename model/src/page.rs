@@ -8,12 +8,11 @@ use crate::check::Outcome;
 use crate::diagram;
 use crate::exit::Exit;
 use crate::html::{Cell, escaped, markdown, page, scrolling, table, utc};
-use crate::properties;
+use crate::properties::PROPERTIES;
 use crate::replay::replay;
 use crate::report::{self, grouped, sentence};
 use crate::saved::Saved;
 use crate::variant::{VARIANTS, Variant};
-use crate::words;
 
 const ERRATA: &str = include_str!("../../spec/ERRATA.md");
 const README: &str = include_str!("../README.md");
@@ -107,7 +106,7 @@ fn scopes(outcomes: &[Outcome]) -> String {
 }
 
 fn held(outcomes: &[Outcome]) -> String {
-    let rows: Vec<_> = properties::properties()
+    let rows: Vec<_> = PROPERTIES
         .iter()
         .filter_map(|property| {
             let judged = outcomes.iter().filter_map(|outcome| {
@@ -124,7 +123,7 @@ fn held(outcomes: &[Outcome]) -> String {
             };
             let row = vec![
                 Cell::text(property.name),
-                Cell::text(words::property(property.name)),
+                Cell::text(property.says),
                 Cell::Mark(fell.is_empty(), verdict),
             ];
             (judged > 0).then_some(row)

@@ -46,39 +46,66 @@ pub struct Seen<'a> {
 pub struct Rule {
     /// Its name.
     pub name: &'static str,
+    /// What it says, in a sentence; the letters name the invariant that it is.
+    pub says: &'static str,
     /// Whether it holds.
     pub holds: fn(&Seen<'_>) -> bool,
 }
 
 /// All of them, in the order of the table that `check` prints.
 pub const PROPERTIES: &[Rule] = &[
-    // Two chosen values of one slot are equal: judged by durable votes, not by what somebody has learnt (I6).
-    Rule { name: "agreement", holds: |seen| seen.ghost.stands(Broken::Agreement) },
-    // What is chosen was submitted, or is a no-op.
-    Rule { name: "validity", holds: |seen| seen.ghost.stands(Broken::Validity) },
-    // One value at most is proposed in a view for a slot (I1).
-    Rule { name: "one value per view", holds: |seen| seen.ghost.stands(Broken::OneValuePerView) },
-    // What a server takes for committed was chosen (I7).
-    Rule { name: "learnt is chosen", holds: learnt_is_chosen },
-    // Applied histories are prefixes of one another (I8).
-    Rule { name: "prefixes", holds: prefixes },
-    // No server applies an update twice (I8).
-    Rule { name: "at most once", holds: at_most_once },
-    // An acknowledged update is found by every phase-1 quorum of disks.
-    Rule { name: "acknowledged survives", holds: acknowledged_survives },
-    // Every Prepare, Promise, Accept and Grant that was sent is covered by its sender's durable records.
-    Rule { name: "covered by the disk", holds: |seen| seen.ghost.stands(Broken::Uncovered) },
-    // Two servers that hold a lease at the same time are one server (J5).
+    Rule {
+        name: "agreement",
+        says: "Two chosen values of one slot are equal: chosen is what a quorum voted for durably, not what somebody has learnt (I6).",
+        holds: |seen| seen.ghost.stands(Broken::Agreement),
+    },
+    Rule {
+        name: "validity",
+        says: "What is chosen was submitted, or is a no-op.",
+        holds: |seen| seen.ghost.stands(Broken::Validity),
+    },
+    Rule {
+        name: "one value per view",
+        says: "One value at most is proposed in a view for a slot (I1).",
+        holds: |seen| seen.ghost.stands(Broken::OneValuePerView),
+    },
+    Rule {
+        name: "learnt is chosen",
+        says: "What a server takes for committed was chosen (I7).",
+        holds: learnt_is_chosen,
+    },
+    Rule { name: "prefixes", says: "Applied histories are prefixes of one another (I8).", holds: prefixes },
+    Rule { name: "at most once", says: "No server applies an update twice (I8).", holds: at_most_once },
+    Rule {
+        name: "acknowledged survives",
+        says: "An acknowledged update is found by every phase-1 quorum of disks.",
+        holds: acknowledged_survives,
+    },
+    Rule {
+        name: "covered by the disk",
+        says: "Every Prepare, Promise, Accept and Grant that was sent is covered by its sender's durable records.",
+        holds: |seen| seen.ghost.stands(Broken::Uncovered),
+    },
     Rule {
         name: "lease exclusivity",
+        says: "Two servers that hold a lease at the same time are one server (J5).",
         holds: |seen| seen.servers.iter().filter(|server| server.holder).count() <= 1,
     },
-    // While a lease is held, what an older view completes is what the holder's promises told it.
-    Rule { name: "old views under a lease", holds: |seen| seen.ghost.stands(Broken::OldViewUnderLease) },
-    // A read sees every update that was acknowledged, or read, before it began (R1).
-    Rule { name: "reads", holds: reads },
-    // A leader with a valid lease leaves its view only for a higher one of its own, or of its own will.
-    Rule { name: "stable leader", holds: |seen| seen.ghost.stands(Broken::LeaderUnseated) },
+    Rule {
+        name: "old views under a lease",
+        says: "While a lease is held, what an older view completes is what the holder's promises told it.",
+        holds: |seen| seen.ghost.stands(Broken::OldViewUnderLease),
+    },
+    Rule {
+        name: "reads",
+        says: "A read sees every update that was acknowledged, or read, before it began (R1).",
+        holds: reads,
+    },
+    Rule {
+        name: "stable leader",
+        says: "A leader with a valid lease leaves its view only for a higher one of its own, or of its own will.",
+        holds: |seen| seen.ghost.stands(Broken::LeaderUnseated),
+    },
 ];
 
 /// The properties as stateright wants them.

@@ -198,30 +198,3 @@ pub fn record_words(record: &Record<Value>) -> String {
         Record::GrantTerm(term) => format!("grants last {term:?}"),
     }
 }
-
-/// What a property says, in a sentence.
-pub fn property(name: &str) -> &'static str {
-    match name {
-        "agreement" => "Two chosen values of one slot are equal; chosen is what a quorum voted for durably.",
-        "validity" => "What is chosen was submitted by a client, or is a no-op.",
-        "one value per view" => "One value at most is proposed in a view for a slot.",
-        "learnt is chosen" => "What a server takes for committed was chosen.",
-        "prefixes" => "What servers have applied are prefixes of one another.",
-        "at most once" => "No server applies an update twice.",
-        "acknowledged survives" => {
-            "Every quorum of disks that can elect a leader holds each acknowledged update."
-        }
-        "covered by the disk" => {
-            "Every Prepare, Promise, Accept and Grant that was sent is covered by its sender's durable records."
-        }
-        "lease exclusivity" => "Two servers that hold a lease at the same time are one server.",
-        "old views under a lease" => {
-            "While a lease is held, what an older view completes is what the holder's promises told it."
-        }
-        "reads" => "A read sees every update that was acknowledged, or read, before it began.",
-        "stable leader" => {
-            "A leader with a valid lease leaves its view only for a higher one of its own, or of its own will."
-        }
-        _ => "",
-    }
-}
