@@ -178,7 +178,7 @@ pub fn run(request: &Request, progress: &Progress) -> Vec<Outcome> {
     outcomes.into_iter().filter_map(|outcome| outcome.into_inner().expect("no panics while held")).collect()
 }
 
-/// One scope: all properties of the correct rules, or the one that the variant must break.
+/// One scope: all properties of the correct rules and of controls, or the one that the variant must break.
 fn explore(request: &Request, index: usize, progress: &Progress) -> Outcome {
     let scope = &request.scopes[index];
     let system = || System::new(scope, request.variant, request.reductions);
@@ -186,8 +186,8 @@ fn explore(request: &Request, index: usize, progress: &Progress) -> Outcome {
         Engine::Own => own(&system, request, index, progress),
         Engine::Stateright => reference(system, index, progress),
     };
-    if let Some(description) = request.variant.description() {
-        return search(system().only(description.falls));
+    if let Some(property) = request.variant.falls() {
+        return search(system().only(property));
     }
     let mut outcome = search(system());
     if request.engine == Engine::Stateright {

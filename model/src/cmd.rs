@@ -13,7 +13,7 @@ use clap::Args;
 use model::exit::{Exit, Failure};
 use model::scope::{self, SCOPES, SHORT_CLOCKS, Scope};
 use model::system::Reductions;
-use model::variant::{VARIANTS, Variant};
+use model::variant::{self, Variant};
 
 /// Prints to standard output. A reader that has gone (`model … | head -1`) has what it wanted.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
@@ -49,9 +49,8 @@ pub(crate) fn scope_named(name: &str) -> Result<Scope, Failure> {
 /// The variant of that name; the correct rules if none is named.
 pub(crate) fn variant_named(name: Option<&str>) -> Result<Variant, Failure> {
     let Some(name) = name else { return Ok(Variant::Correct) };
-    let names = || VARIANTS.iter().map(|variant| variant.name).collect::<Vec<_>>().join(", ");
-    let found = VARIANTS.iter().find(|description| description.name == name);
-    found.map(|description| description.variant).ok_or_else(|| {
+    let names = || variant::all().map(|variant| variant.name).collect::<Vec<_>>().join(", ");
+    variant::named(name).map(|description| description.variant).ok_or_else(|| {
         Failure::new(Exit::Usage, format!("no variant is called '{name}'; there are {}", names()))
     })
 }

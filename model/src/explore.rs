@@ -44,9 +44,9 @@ pub fn link(
     address: SocketAddr,
 ) -> Result<String, Error> {
     let system = System::new(scope, variant, reductions);
-    let Some(description) = variant.description() else { return Ok(link_to(&system, &[], address)) };
-    let checker = system.only(description.falls).checker().threads(1).spawn_bfs().join();
-    let path = checker.discovery(description.falls).ok_or(Error::Survived)?;
+    let Some(property) = variant.falls() else { return Ok(link_to(&system, &[], address)) };
+    let checker = system.only(property).checker().threads(1).spawn_bfs().join();
+    let path = checker.discovery(property).ok_or(Error::Survived)?;
     Ok(link_to(checker.model(), &path.into_vec(), address))
 }
 

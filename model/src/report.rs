@@ -13,12 +13,13 @@ use crate::variant::Variant;
 /// What the outcomes come to.
 pub fn exit(variant: Variant, outcomes: &[Outcome]) -> Exit {
     if outcomes.iter().any(|outcome| !outcome.holds()) {
-        return Exit::Violated;
+        let control = variant != Variant::Correct && variant.falls().is_none();
+        return if control { Exit::Survived } else { Exit::Violated };
     }
     if outcomes.iter().any(|outcome| !outcome.complete()) {
         return Exit::Incomplete;
     }
-    if variant != Variant::Correct {
+    if variant.falls().is_some() {
         return Exit::Survived;
     }
     if outcomes.iter().any(|outcome| !outcome.all_reached()) {
@@ -164,8 +165,13 @@ pub fn conclusion(variant: Variant, outcomes: &[Outcome]) -> String {
     );
     match (exit(variant, outcomes), variant.description()) {
         (Exit::Violated, Some(description)) => format!(
-            "The variant {} ({}) breaks '{}', as it should.\n",
-            description.name, description.deviation, description.falls
+            "The variant {} ({}) breaks {}.\n",
+            description.name,
+            description.deviation,
+            description.falls.map_or_else(
+                || "a property, and was taken for harmless".into(),
+                |falls| format!("'{falls}', as it should")
+            ),
         ),
         (Exit::Violated, None) => format!("A property does not hold. {explored}\n"),
         (Exit::Incomplete, _) => {

@@ -18,7 +18,7 @@ use crate::scope::{self, Scope};
 use crate::state::{Value, letter};
 use crate::step::Input;
 use crate::system::{Action, Reductions, System};
-use crate::variant::{VARIANTS, Variant};
+use crate::variant::{self, Variant};
 
 /// What the field `format` says.
 pub const FORMAT: &str = "leasehold counterexample";
@@ -231,8 +231,9 @@ impl Saved {
     /// The variant.
     fn variant(&self) -> Result<Variant, String> {
         let Some(name) = &self.variant else { return Ok(Variant::Correct) };
-        let found = VARIANTS.iter().find(|description| description.name == *name);
-        found.map(|description| description.variant).ok_or_else(|| format!("no variant is called '{name}'"))
+        variant::named(name)
+            .map(|description| description.variant)
+            .ok_or_else(|| format!("no variant is called '{name}'"))
     }
 
     /// The bounds that were saved, under the name of today's scope if there is one.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use spec::{Config, ServerId, Span};
 
+use crate::variant::scopes::VARIANT_SCOPES;
+
 /// The most servers that a scope can have.
 pub const SERVERS_MAX: usize = 5;
 
@@ -69,6 +71,12 @@ pub struct Scope {
     pub reads: u8,
     /// Leases and drifting clocks; without them no time passes.
     pub lease: Option<Clocks>,
+    /// The terms of a server that has restarted, if it is configured otherwise then.
+    pub restart_lease: Option<Clocks>,
+    /// How many sessions a server keeps, if the scope tries the limit.
+    pub sessions_max: Option<u8>,
+    /// How many chosen values a Promise or Commit carries, if the scope tries the limit.
+    pub catch_up_max: Option<u8>,
     /// Whether records become durable in a step of their own.
     pub flush: bool,
     /// Whether updates can reach servers that do not lead, and be forwarded.
@@ -79,7 +87,8 @@ pub struct Scope {
 }
 
 impl Scope {
-    const BASE: Self = Self {
+    /// What scopes have in common, to be filled in.
+    pub(crate) const BASE: Self = Self {
         name: "custom",
         purpose: "",
         servers: 3,
@@ -96,6 +105,9 @@ impl Scope {
         resigns: 0,
         reads: 0,
         lease: None,
+        restart_lease: None,
+        sessions_max: None,
+        catch_up_max: None,
         flush: false,
         forward: false,
         probes: &["a view is established"],
@@ -114,13 +126,22 @@ impl Scope {
 
     /// The configuration of one server in this scope.
     pub fn config(&self, me: ServerId) -> Config {
+        self.config_with(me, self.lease)
+    }
+
+    /// Its configuration after a restart.
+    pub fn restart_config(&self, me: ServerId) -> Config {
+        self.config_with(me, self.restart_lease.or(self.lease))
+    }
+
+    fn config_with(&self, me: ServerId, lease: Option<Clocks>) -> Config {
         const DRIFT_MILLIONTHS: u32 = 1_000_000;
-        let clocks = self.lease.unwrap_or(Clocks { lease_term: 0, grant_term: 0, slow: 1, fast: 1 });
+        let clocks = lease.unwrap_or(Clocks { lease_term: 0, grant_term: 0, slow: 1, fast: 1 });
         let (slow, fast) = (u32::from(clocks.slow), u32::from(clocks.fast));
         let mut config = Config {
             grant_term: Span(clocks.grant_term.into()),
             drift_ppm: (fast - slow) * DRIFT_MILLIONTHS / slow,
-            renew_interval: Span(clocks.slow.into()),
+            renew_interval: Span(clocks.slow.min(clocks.lease_term.saturating_sub(1)).into()),
             // Elections that fail are as free to be repeated as any: the back-off is the environment's.
             backoff_doublings_max: 0,
             ..Config::new(me, self.servers, Span(clocks.lease_term.into()))
@@ -128,6 +149,8 @@ impl Scope {
         if let Some((phase1, phase2)) = self.quorums {
             (config.phase1_quorum, config.phase2_quorum) = (phase1, phase2);
         }
+        config.sessions_max = self.sessions_max.map_or(config.sessions_max, usize::from);
+        config.catch_up_max = self.catch_up_max.map_or(config.catch_up_max, usize::from);
         config
     }
 
@@ -226,6 +249,11 @@ impl Scope {
                 clocks.lease_term, clocks.grant_term, clocks.fast, clocks.slow
             ));
         }
+        if let Some(clocks) = self.restart_lease {
+            parts.push(format!("L={} G={} after a restart", clocks.lease_term, clocks.grant_term));
+        }
+        parts.extend(self.sessions_max.map(|sessions| count(sessions, "session")));
+        parts.extend(self.catch_up_max.map(|values| format!("{} a message", count(values, "chosen value"))));
         if self.flush {
             parts.push("separate flush".into());
         }
@@ -391,7 +419,7 @@ pub const SCOPES: &[Scope] = &[
     },
 ];
 
-/// The scope of that name.
+/// The scope of that name, of the default table or of those for variants.
 pub fn named(name: &str) -> Option<&'static Scope> {
-    SCOPES.iter().find(|scope| scope.name == name)
+    SCOPES.iter().chain(VARIANT_SCOPES).find(|scope| scope.name == name)
 }

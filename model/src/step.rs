@@ -2,8 +2,8 @@
 //! would. A local transition depends on that server alone, so it is computed once and remembered.
 
 use spec::{
-    Command, Durable, Effect, Effects, Message, Outcome, Record, Replica, Role, ServerId, Slot, Span, Timer,
-    Update, View, When,
+    Command, Config, Durable, Effect, Effects, LocalTime, Message, Outcome, Record, Replica, Role, ServerId,
+    Slot, Span, Timer, Update, View, When,
 };
 
 use crate::intern::Interner;
@@ -116,13 +116,8 @@ impl Stepper {
 
     /// A server at the beginning: every client's session is open.
     pub fn first(&self, me: ServerId) -> NodeRef {
-        let sessions = (1..=self.scope.sessions())
-            .map(|slot| Record::Learnt { slot: Slot(slot), command: Command::Open { nonce: slot } });
-        // Long ago each server attempted a view that nobody heard of. Only the order of views matters to the handlers,
-        // and so those of one attempt each are 1.0, 2.1, 3.2, … in every run.
-        let attempted = Record::Attempt(View::new(me.0.into(), me));
-        let durable: Durable<Value> = sessions.chain((me.0 > 0).then_some(attempted)).collect();
-        let (replica, _) = self.recover(me, durable.clone());
+        let durable = self.first_disk(me);
+        let (replica, _) = self.recover(self.scope.config(me), durable.clone());
         self.nodes.intern(Node {
             facts: self.facts(&replica, &durable, &[]),
             replica,
@@ -144,13 +139,14 @@ impl Stepper {
         durable: &Durable<Value>,
         applied: &[(Slot, Value)],
     ) -> FactsRef {
-        let holder = replica.holds_lease(NOW);
+        let leads = self.scope.lease.is_some() && matches!(replica.role(), Role::Leading(_));
+        let now = self.variant.time(&self.scope, Input::Read);
         self.facts.intern(Facts {
             committed: Facts::values(replica.history(), true),
             disk: Facts::values(&durable.history, false),
             applied: applied.to_vec(),
-            holder,
-            readable: holder.then(|| lease_read(replica)).flatten(),
+            holder: replica.holds_lease(NOW),
+            readable: leads.then(|| lease_read(replica, now)).flatten(),
         })
     }
 
@@ -158,6 +154,16 @@ impl Stepper {
     pub fn update(&self, nodes: &mut Vec<NodeRef>, messages: &mut Vec<MessageRef>) {
         self.nodes.update(nodes);
         self.messages.update(messages);
+    }
+
+    /// What the disk of a server holds at the beginning.
+    fn first_disk(&self, me: ServerId) -> Durable<Value> {
+        let sessions = (1..=self.scope.sessions())
+            .map(|slot| Record::Learnt { slot: Slot(slot), command: Command::Open { nonce: slot } });
+        // Long ago each server attempted a view that nobody heard of. Only the order of views matters to the handlers,
+        // and so those of one attempt each are 1.0, 2.1, 3.2, … in every run.
+        let attempted = Record::Attempt(View::new(me.0.into(), me));
+        sessions.chain((me.0 > 0).then_some(attempted)).collect()
     }
 
     /// The messages of these indices.
@@ -171,16 +177,18 @@ impl Stepper {
     }
 
     fn compute(&self, node: NodeRef, input: Input) -> Local {
-        let mut run = Run::new(self, Node::clone(&node));
+        let mut run = Run::new(self, Node::clone(&node), input);
         let mut effects = Effects::new();
+        let now = self.variant.time(&self.scope, input);
         let replica = &mut run.node.replica;
         match input {
             Input::Deliver(message) => {
-                replica.receive(message.from, message.message.clone(), NOW, &mut effects);
+                let (from, message) = self.variant.received(replica, message.from, &message.message);
+                replica.receive(from, message, now, &mut effects);
             }
-            Input::Elect => replica.timeout(Timer::Election, NOW, &mut effects),
+            Input::Elect => replica.timeout(Timer::Election, now, &mut effects),
             Input::Renew => {
-                replica.timeout(Timer::Renew, NOW, &mut effects);
+                replica.timeout(Timer::Renew, now, &mut effects);
                 run.node.requests += u8::from(self.scope.rounds_together.is_some());
             }
             Input::Submit(value) => {
@@ -188,7 +196,7 @@ impl Stepper {
                 run.events.push(Event::Submitted(value));
             }
             Input::Read => {
-                replica.read(0, NOW, &mut effects);
+                replica.read(0, now, &mut effects);
                 run.events.push(Event::ReadBegan);
             }
             Input::Resign => {
@@ -199,7 +207,8 @@ impl Stepper {
             Input::Crash(kept) => {
                 let (unwritten, held) = (run.node.unwritten.len(), run.node.held.len());
                 let durable = run.crash(kept.into());
-                let (recovered, listed) = self.recover(run.node.replica.config().me, durable);
+                let me = run.node.replica.config().me;
+                let (recovered, listed) = self.recover(self.scope.restart_config(me), durable);
                 // A crash that loses nothing is none: it need not be counted.
                 let lost = recovered != run.node.replica || usize::from(kept) < unwritten || held > 0;
                 run.node.crashes += u8::from(lost);
@@ -207,19 +216,19 @@ impl Stepper {
                 effects = listed;
             }
             Input::Tick(step) => {
-                replica.shift_time(Span(-i64::from(step)));
-                replica.forget_expired(NOW);
+                replica.shift_time(Span(-self.variant.clock(&self.scope, step).0));
+                replica.forget_expired(self.variant.time(&self.scope, Input::Read));
             }
         }
+        self.variant.afterwards(input, &node, &mut run.node);
         run.carry_out(&mut effects);
         let local = run.finish();
         Local { quiet: crate::observe::quiet(&node, input, &local), ..local }
     }
 
-    fn recover(&self, me: ServerId, durable: Durable<Value>) -> (Replica<Value, Variant>, Effects<Value>) {
+    fn recover(&self, config: Config, durable: Durable<Value>) -> (Replica<Value, Variant>, Effects<Value>) {
         let mut effects = Effects::new();
-        let config = self.variant.config(self.scope.config(me));
-        let replica = Replica::recover(config, self.variant, durable, NOW, &mut effects)
+        let replica = Replica::recover(self.variant.config(config), self.variant, durable, NOW, &mut effects)
             .unwrap_or_else(|error| panic!("scope {}: {error}", self.scope.name));
         (replica, effects)
     }
@@ -234,20 +243,23 @@ pub fn command(value: Value) -> Command<Value> {
 struct Run<'a> {
     stepper: &'a Stepper,
     node: Node,
+    input: Input,
     sent: Vec<MessageRef>,
     events: Vec<Event>,
     effects: Vec<Effect<Value>>,
 }
 
 impl<'a> Run<'a> {
-    fn new(stepper: &'a Stepper, node: Node) -> Self {
-        Self { stepper, node, sent: Vec::new(), events: Vec::new(), effects: Vec::new() }
+    fn new(stepper: &'a Stepper, node: Node, input: Input) -> Self {
+        Self { stepper, node, input, sent: Vec::new(), events: Vec::new(), effects: Vec::new() }
     }
 
     /// Carries out effects in their order, and those of own messages that are handled at once.
     fn carry_out(&mut self, effects: &mut Effects<Value>) {
-        let listed: Vec<_> = effects.drain().collect();
-        for effect in listed {
+        let me = self.node.replica.config().me;
+        let variant = self.stepper.variant;
+        for effect in variant.effects(me, self.input, effects.drain()) {
+            self.events.extend(variant.told_early(me, &effect));
             if !matches!(effect, Effect::Arm { .. }) {
                 self.effects.push(effect.clone());
             }
@@ -285,7 +297,7 @@ impl<'a> Run<'a> {
 
     fn send(&mut self, to: ServerId, message: Message<Value>, when: When) {
         let records = self.node.unwritten.len();
-        if self.stepper.variant.when(&message, when) == When::Durable && records > 0 {
+        if when == When::Durable && records > 0 {
             // A second copy would only leave later than the first, into a network that duplicates anyway.
             if !self.node.held.iter().any(|held| held.to == to && held.message == message) {
                 self.node.held.push(Held { to, message });
@@ -328,6 +340,9 @@ impl<'a> Run<'a> {
         unwritten.into_iter().for_each(|record| self.write(record));
         self.node.held.clear();
         self.node.applied.clear();
+        let (stepper, me) = (self.stepper, self.node.replica.config().me);
+        let disk = std::mem::take(&mut self.node.durable);
+        self.node.durable = stepper.variant.disk_after_crash(disk, || stepper.first_disk(me));
         self.node.durable.clone()
     }
 
@@ -353,9 +368,9 @@ impl<'a> Run<'a> {
 }
 
 /// What a read that arrives now would see, if it is served at once: asked of the handlers.
-fn lease_read(replica: &Replica<Value, Variant>) -> Option<Slot> {
+fn lease_read(replica: &Replica<Value, Variant>, now: LocalTime) -> Option<Slot> {
     let mut effects = Effects::new();
-    replica.clone().read(0, NOW, &mut effects);
+    replica.clone().read(0, now, &mut effects);
     let served = effects.as_slice().iter().any(|effect| matches!(effect, Effect::Serve(_)));
     served.then(|| replica.applied())
 }

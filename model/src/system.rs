@@ -68,7 +68,7 @@ pub struct System {
 impl System {
     /// All properties of `variant` in `scope`.
     pub fn new(scope: &Scope, variant: Variant, reductions: Reductions) -> Self {
-        let scope = variant.scope(scope);
+        let (scope, reductions) = (variant.scope(scope), variant.reductions(reductions));
         let views_each = scope.views_each;
         Self {
             stepper: Stepper::new(scope.clone(), variant, reductions.own_at_once),

@@ -11,7 +11,7 @@ use model::saved::{Act, Error, Saved};
 use model::scope::{self, SHORT_CLOCKS, Scope};
 use model::state::State;
 use model::system::{Reductions, System};
-use model::variant::{VARIANTS, Variant};
+use model::variant::{self, Variant};
 use stateright::Model;
 
 /// A directory of its own for each test.
@@ -23,7 +23,7 @@ fn directory(name: &str) -> PathBuf {
 
 /// The counterexample of a variant.
 fn counterexample(name: &str) -> Saved {
-    let description = VARIANTS.iter().find(|description| description.name == name).expect("it is a variant");
+    let description = variant::named(name).expect("it is a variant");
     let scope = scope::named(description.scope).expect("it is a scope").clone();
     let request = Request::new(vec![scope], description.variant, 1);
     let outcomes = check::run(&request, &Progress::new(1));

@@ -143,7 +143,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
     pub fn forget_expired(&mut self, now: LocalTime) {
         let term = self.config.lease_term;
         if let Role::Leading(leading) = &mut self.role {
-            let until = leading.lease.until.map(|until| until.max(now));
+            let until = leading.lease.until.map(|until| until.max(now - Span(1)));
             leading.lease.until = until.filter(|_| self.rules.holds_lease(until, now));
             // A round sent a term ago can no longer make a lease; it can still confirm the view.
             leading.lease.rounds.iter_mut().for_each(|round| round.sent = round.sent.max(now - term));

@@ -13,7 +13,7 @@ use model::page::{self, Checked};
 use model::report;
 use model::saved::Saved;
 use model::scope::{SCOPES, Scope};
-use model::variant::{VARIANTS, Variant};
+use model::variant::{self, Variant};
 
 use super::progress::{show, stop_on_interrupt};
 use super::save::{Place, write_report};
@@ -174,11 +174,12 @@ fn list() -> String {
         let _ = writeln!(text, "  {:<10} {}\n             {}", scope.name, scope.purpose, scope.bounds());
     }
     text += "\nVariants:\n";
-    for variant in VARIANTS {
+    for variant in variant::all() {
+        let becomes = variant.falls.map_or_else(|| "is harmless".into(), |falls| format!("breaks '{falls}'"));
         let _ = writeln!(
             text,
-            "  {:<24} {}\n{:27}breaks '{}' in scope {}; seen in {}",
-            variant.name, variant.deviation, "", variant.falls, variant.scope, variant.source
+            "  {:<28} {}\n{:31}{becomes} in scope {}; seen in {}",
+            variant.name, variant.deviation, "", variant.scope, variant.source
         );
     }
     text

@@ -1,0 +1,136 @@
+//! Scopes for variants that no default scope shows, or shows only after a long search. As small as they can be: the
+//! rules as they are meant hold in each of them, and each is exhausted.
+
+use crate::scope::{Clocks, SHORT_CLOCKS, Scope};
+
+/// The terms that a server is configured with after a restart, where a scope has it: half of [`SHORT_CLOCKS`].
+pub const RESTART_CLOCKS: Clocks = Clocks { lease_term: 2, grant_term: 3, ..SHORT_CLOCKS };
+
+/// One slot, two views, two updates: the least in which two leaders disagree.
+const DUEL: Scope = Scope { slots: 1, ..Scope::BASE };
+
+/// Two views, each with one lease request.
+const LEASE: Scope = Scope { slots: 0, updates: 0, rounds: 1, lease: Some(SHORT_CLOCKS), ..Scope::BASE };
+
+/// All of them.
+pub const VARIANT_SCOPES: &[Scope] = &[
+    Scope { name: "duel", purpose: "two leaders and one slot", ..DUEL },
+    Scope { name: "three-leaders", purpose: "three leaders and one slot", views: 3, ..DUEL },
+    Scope {
+        name: "duel-restart",
+        purpose: "two leaders and one slot, and any server restarts",
+        crashes: 1,
+        crashes_together: Some(1),
+        ..DUEL
+    },
+    Scope {
+        name: "comeback",
+        purpose: "a server stands again, after another view or beside it",
+        views: 3,
+        views_each: 2,
+        ..DUEL
+    },
+    Scope {
+        name: "resigned",
+        purpose: "a leader resigns and stands again",
+        views_each: 2,
+        resigns: 1,
+        ..DUEL
+    },
+    Scope {
+        name: "reborn",
+        purpose: "a server restarts and stands again, and its disk writes late",
+        views_each: 2,
+        crashes: 1,
+        crashes_together: Some(1),
+        flush: true,
+        ..DUEL
+    },
+    Scope {
+        name: "catch-up",
+        purpose: "one leader, whose rounds tell the others what they lack",
+        views: 1,
+        rounds: 1,
+        ..Scope::BASE
+    },
+    Scope {
+        name: "cut-short",
+        purpose: "a Promise has room for one chosen value",
+        catch_up_max: Some(1),
+        ..Scope::BASE
+    },
+    Scope {
+        name: "quorums-duel",
+        purpose: "four servers with quorums of three and two",
+        servers: 4,
+        quorums: Some((3, 2)),
+        ..DUEL
+    },
+    Scope {
+        name: "five",
+        purpose: "five servers: a view may pass a leader by unseen",
+        servers: 5,
+        rounds: 1,
+        rounds_together: Some(1),
+        ..DUEL
+    },
+    Scope {
+        name: "evicted",
+        purpose: "there is room for one session only, and a client asks again",
+        views: 1,
+        retries: 1,
+        sessions_max: Some(1),
+        ..Scope::BASE
+    },
+    Scope { name: "lease-moves", purpose: "two leaders, a request each", ..LEASE },
+    Scope {
+        name: "lease-restart",
+        purpose: "two leaders, a request each, and any server restarts",
+        crashes: 1,
+        crashes_together: Some(1),
+        ..LEASE
+    },
+    Scope {
+        name: "lease-renewed",
+        purpose: "two leaders, one of which renews",
+        rounds: 2,
+        rounds_together: Some(3),
+        ..LEASE
+    },
+    Scope { name: "lease-resigned", purpose: "two leaders, one of which resigns", resigns: 1, ..LEASE },
+    Scope {
+        name: "lease-comeback",
+        purpose: "a leader resigns and leads again, beside another",
+        views: 3,
+        views_each: 2,
+        rounds_together: Some(3),
+        resigns: 1,
+        ..LEASE
+    },
+    Scope {
+        name: "lease-reborn",
+        purpose: "a leader restarts and leads again, beside another",
+        views: 3,
+        views_each: 2,
+        rounds_together: Some(3),
+        crashes: 1,
+        crashes_together: Some(1),
+        ..LEASE
+    },
+    Scope {
+        name: "lease-quorums",
+        purpose: "four servers, three of which elect, and two grant",
+        servers: 4,
+        quorums: Some((3, 2)),
+        ..LEASE
+    },
+    Scope {
+        name: "lease-reconfigured",
+        purpose: "a server restarts with terms half as long",
+        rounds_together: Some(2),
+        crashes: 1,
+        crashes_together: Some(1),
+        restart_lease: Some(RESTART_CLOCKS),
+        ..LEASE
+    },
+];
