@@ -109,7 +109,7 @@ fn damage_is_told_and_never_a_panic() {
         std::fs::write(&file, text).expect("it is writable");
         Saved::read(&file)
     };
-    let whole = serde_json::to_string(&counterexample("quorum-half")).expect("it has string keys");
+    let whole = serde_json::to_string(&counterexample("thesis-quorum-half")).expect("it has string keys");
     assert!(read(&whole).is_ok());
 
     // Cut anywhere, it is no counterexample any more.
@@ -136,7 +136,7 @@ fn damage_is_told_and_never_a_panic() {
     }
     let unknown = [
         ("\"schema\":1", "\"schema\":2"),
-        ("\"variant\":\"quorum-half\"", "\"variant\":\"quorum-third\""),
+        ("\"variant\":\"thesis-quorum-half\"", "\"variant\":\"quorum-third\""),
         ("\"property\":\"agreement\"", "\"property\":\"disagreement\""),
     ];
     for (was, is) in unknown {
@@ -148,7 +148,7 @@ fn damage_is_told_and_never_a_panic() {
 
 #[test]
 fn an_action_that_is_not_possible_is_refused_with_what_is() {
-    let mut saved = counterexample("quorum-half");
+    let mut saved = counterexample("thesis-quorum-half");
     let lost = saved.steps.remove(0);
     let system = saved.system(None).expect("it is a known scope");
     let refused = replay(&system, &saved).refused.expect("nothing was prepared");
