@@ -183,7 +183,9 @@ impl Scope {
                 self.views, self.views_each
             ));
         }
-        if let Some(clocks) = self.lease {
+        within("sessions_max", self.sessions_max.unwrap_or(1), 1, COUNT_MAX)?;
+        within("catch_up_max", self.catch_up_max.unwrap_or(1), 1, COUNT_MAX)?;
+        for clocks in self.lease.into_iter().chain(self.restart_lease) {
             within("slow", clocks.slow, 1, COUNT_MAX)?;
             within("fast", clocks.fast, clocks.slow, COUNT_MAX)?;
         }

@@ -91,7 +91,7 @@ impl Rules for Variant {
         *self == Self::MarkOfAnyView || Paxos.may_learn(voted, marked)
     }
 
-    fn refutes<V: Value>(&self, own: Option<&Command<V>>, learnt: &Command<V>) -> bool {
+    fn refutes<V: Value>(&self, own: Option<&Command<V>>, learnt: Option<&Command<V>>) -> bool {
         *self != Self::RefutedLeaderStays && Paxos.refutes(own, learnt)
     }
 
