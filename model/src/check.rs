@@ -281,7 +281,8 @@ fn reference(system: System, index: usize, progress: &Progress) -> Outcome {
     }
 }
 
-fn counterexample(system: &System, property: &str, path: Vec<(State, Option<Action>)>) -> Counterexample {
+/// A run that breaks a property, in words too.
+pub fn counterexample(system: &System, property: &str, path: Vec<(State, Option<Action>)>) -> Counterexample {
     let steps = path
         .windows(2)
         .filter_map(|pair| Some(crate::words::step(system, &pair[0].0, pair[0].1?, &pair[1].0).join("\n  ")))

@@ -6,6 +6,7 @@ pub(crate) mod progress;
 pub(crate) mod replay;
 pub(crate) mod save;
 pub(crate) mod shell;
+pub(crate) mod simulate;
 
 use std::io::{ErrorKind, Write};
 

@@ -34,6 +34,7 @@ pub mod replay;
 pub mod report;
 pub mod saved;
 pub mod scope;
+pub mod simulate;
 pub mod state;
 pub mod step;
 pub mod system;

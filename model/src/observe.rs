@@ -165,9 +165,14 @@ pub fn quiet(was: &Node, input: Input, local: &Local) -> bool {
 
 /// Whether a leader with a lease is no longer on its way as a leader of this or a higher view, and not by its own will.
 fn unseats(was: &Node, input: Input, is: &Node) -> bool {
-    was.holder
-        && !matches!(input, Input::Crash(_) | Input::Resign)
-        && matches!(is.replica.role(), Role::Follower)
+    was.holder && !by_its_own_will(was, input) && matches!(is.replica.role(), Role::Follower)
+}
+
+/// Whether a leader that leaves at this input may: it crashed, was told to, or gets nothing done in a view that it
+/// prepared because it got nothing done in the one before.
+fn by_its_own_will(was: &Node, input: Input) -> bool {
+    let stalled = matches!(was.replica.role(), Role::Leading(leading) if leading.stalled);
+    matches!(input, Input::Crash(_) | Input::Resign) || (stalled && input == Input::Renew)
 }
 
 fn proposals(local: &Local) -> impl Iterator<Item = (View, Slot, &Command<Value>)> {

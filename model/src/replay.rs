@@ -71,7 +71,7 @@ pub fn replay(system: &System, saved: &Saved) -> Replay {
 pub fn perform(system: &System, state: &State, act: &Act) -> Option<(Action, State)> {
     let mut actions = Vec::new();
     system.actions(state, &mut actions);
-    let action = actions.into_iter().find(|&action| Act::from(action) == *act)?;
+    let action = actions.into_iter().find(|&action| act.is(action))?;
     Some((action, system.next_state(state, action)?))
 }
 

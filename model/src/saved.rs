@@ -122,6 +122,20 @@ impl From<Action> for Act {
     }
 }
 
+impl Act {
+    /// Whether this is that action.
+    pub fn is(&self, action: Action) -> bool {
+        match (self, action) {
+            // Without a copy of the message: many are in flight.
+            (Self::Deliver { from, to, message }, Action::At(server, Input::Deliver(sent))) => {
+                (*to, *from) == (server, sent.from) && *message == sent.message
+            }
+            (Self::Deliver { .. }, _) | (_, Action::At(_, Input::Deliver(_))) => false,
+            _ => Self::from(action) == *self,
+        }
+    }
+}
+
 /// Why a file cannot be used.
 #[derive(Debug)]
 pub enum Error {

@@ -204,7 +204,18 @@ impl Scope {
 
     /// The bounds in a line.
     pub fn bounds(&self) -> String {
-        let count = |count: u8, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let count = |count: u8, what: &str| {
+            format!(
+                "{count} {what}{}",
+                if count == 1 {
+                    ""
+                } else if what.ends_with('h') {
+                    "es"
+                } else {
+                    "s"
+                }
+            )
+        };
         let in_all = |limit: Option<u8>| limit.map_or(String::new(), |limit| format!(", {limit} in all"));
         let mut parts = vec![
             count(self.servers, "server"),
