@@ -15,7 +15,6 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use model::check::{Counterexample, counterexample};
 use model::exit::{Exit, Failure};
-use model::probes::PROBES;
 use model::report::{self, grouped};
 use model::saved::Saved;
 use model::simulate::{Batch, Plan, minimise, walk, wide};
@@ -103,7 +102,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let (done, begun) = (Walks::new(arguments.first), Instant::now());
     let done = &done;
     std::thread::scope(|threads| {
-        let shown = threads.spawn(|| show(done, begun));
+        let shown = threads.spawn(|| show(&plan, done, begun));
         let limit = arguments.minutes.or(arguments.walks.is_none().then_some(Duration::from_secs(60)));
         let deadline = limit.map(|limit| begun + limit);
         let ended = done.run(arguments, &plan, deadline);
@@ -292,8 +291,9 @@ impl Summary<'_> {
 
     fn text(&self) -> String {
         let Self { plan, batch, .. } = self;
-        let mut text = format!("{}\n{}\n", plan.scope.bounds(), line(batch, self.elapsed));
-        let missed: Vec<_> = probes(batch).filter(|(_, reached)| !reached).map(|(name, _)| name).collect();
+        let mut text = format!("{}\n{}\n", plan.scope.bounds(), line(plan, batch, self.elapsed));
+        let missed: Vec<_> =
+            probes(plan, batch).filter(|(_, reached)| !reached).map(|(name, _)| name).collect();
         if !missed.is_empty() {
             let _ = writeln!(text, "not reached: {}", missed.join("; "));
         }
@@ -333,7 +333,7 @@ impl Summary<'_> {
             })
         });
         let probes: Vec<_> =
-            probes(batch).map(|(name, reached)| json!({ "name": name, "reached": reached })).collect();
+            probes(plan, batch).map(|(name, reached)| json!({ "name": name, "reached": reached })).collect();
         json!({
             "schema": 1,
             "command": "simulate",
@@ -354,12 +354,12 @@ impl Summary<'_> {
     }
 }
 
-/// Each probe, and whether a walk came by it.
-fn probes(batch: &Batch) -> impl Iterator<Item = (&'static str, bool)> + '_ {
-    PROBES.iter().map(|probe| (probe.name, batch.reached.contains(probe.name)))
+/// Each probe that the scope asks for, and whether a walk came by it.
+fn probes<'a>(plan: &'a Plan, batch: &'a Batch) -> impl Iterator<Item = (&'static str, bool)> + 'a {
+    plan.scope.probes.iter().map(|&probe| (probe, batch.reached.contains(probe)))
 }
 
-fn line(batch: &Batch, elapsed: Duration) -> String {
+fn line(plan: &Plan, batch: &Batch, elapsed: Duration) -> String {
     let number = |count: u64| grouped(usize::try_from(count).unwrap_or(usize::MAX));
     let rate = batch.steps as f64 / elapsed.as_secs_f64().max(0.001);
     let full = match batch.overflowed {
@@ -373,12 +373,12 @@ fn line(batch: &Batch, elapsed: Duration) -> String {
         rate / 1e3,
         elapsed.as_secs_f64(),
         batch.reached.len(),
-        PROBES.len()
+        plan.scope.probes.len()
     )
 }
 
 /// Shows how far the walks have come, on a terminal.
-fn show(walks: &Walks, begun: Instant) {
+fn show(plan: &Plan, walks: &Walks, begun: Instant) {
     const REDRAW: Duration = Duration::from_millis(200);
     if !std::io::stderr().is_terminal() {
         return;
@@ -386,7 +386,7 @@ fn show(walks: &Walks, begun: Instant) {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is well-formed"));
     while !walks.over.load(Ordering::Relaxed) {
-        bar.set_message(line(&walks.so_far(), begun.elapsed()));
+        bar.set_message(line(plan, &walks.so_far(), begun.elapsed()));
         bar.tick();
         std::thread::sleep(REDRAW);
     }
