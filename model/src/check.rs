@@ -91,6 +91,13 @@ pub struct Verdict {
     pub counterexample: Option<Counterexample>,
 }
 
+impl Verdict {
+    /// Whether no run that breaks the property was found.
+    pub fn holds(&self) -> bool {
+        self.counterexample.is_none()
+    }
+}
+
 /// What became of one scope.
 pub struct Outcome {
     /// The scope, as the variant would have it.

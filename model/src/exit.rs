@@ -14,7 +14,7 @@ pub enum Exit {
     Usage = 2,
     /// A property is violated; also by a variant that falls as it should.
     Violated = 10,
-    /// A probe was never reached.
+    /// A probe was never reached, or a state cannot recover.
     NotReached = 12,
     /// A variant survived.
     Survived = 13,

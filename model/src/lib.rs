@@ -29,6 +29,7 @@ pub mod observe;
 pub mod page;
 pub mod probes;
 pub mod properties;
+pub mod recovery;
 pub mod reduction;
 pub mod replay;
 pub mod report;

@@ -6,7 +6,8 @@
 use spec::{Config, History, Slot};
 use stateright::Property;
 
-use crate::state::{Broken, Choice, FactsRef, Ghost, State, Value};
+use crate::recovery::Recovery;
+use crate::state::{Broken, Choice, FactsRef, Ghost, NodeRef, State, Value};
 use crate::system::System;
 
 /// What the properties look at in one server.
@@ -40,6 +41,8 @@ pub struct Seen<'a> {
     pub servers: &'a [FactsRef],
     /// The ghost.
     pub ghost: &'a Ghost,
+    /// The same servers in full, and what tries whether they recover; for the one property that asks.
+    pub recovery: Option<(&'a [NodeRef], &'a Recovery)>,
 }
 
 /// Something that must hold in every reachable state.
@@ -106,7 +109,15 @@ pub const PROPERTIES: &[Rule] = &[
         says: "A leader with a valid lease leaves its view only for a higher one of its own, or of its own will.",
         holds: |seen| seen.ghost.stands(Broken::LeaderUnseated),
     },
+    Rule {
+        name: RECOVERABILITY,
+        says: "Without faults and losses from here on, everything gets done: no reachable state is wedged.",
+        holds: recovers,
+    },
 ];
+
+/// The one property that looks at more than facts.
+pub const RECOVERABILITY: &str = "recoverability";
 
 /// The properties as stateright wants them.
 pub fn properties() -> Vec<Property<System>> {
@@ -114,7 +125,7 @@ pub fn properties() -> Vec<Property<System>> {
     fn holds<const AT: usize>(system: &System, state: &State) -> bool {
         system.holds(AT, state)
     }
-    const CONDITIONS: [fn(&System, &State) -> bool; 12] = [
+    const CONDITIONS: [fn(&System, &State) -> bool; 13] = [
         holds::<0>,
         holds::<1>,
         holds::<2>,
@@ -127,6 +138,7 @@ pub fn properties() -> Vec<Property<System>> {
         holds::<9>,
         holds::<10>,
         holds::<11>,
+        holds::<12>,
     ];
     const { assert!(CONDITIONS.len() == PROPERTIES.len()) };
     PROPERTIES.iter().zip(CONDITIONS).map(|(rule, holds)| Property::always(rule.name, holds)).collect()
@@ -168,6 +180,10 @@ fn acknowledged_survives(seen: &Seen<'_>) -> bool {
         let held = (slot, Choice::Update(value));
         seen.servers.iter().filter(|server| server.disk.contains(&held)).count() >= needed
     })
+}
+
+fn recovers(seen: &Seen<'_>) -> bool {
+    seen.recovery.is_none_or(|(servers, recovery)| recovery.attempt(servers, &seen.ghost.chosen).is_ok())
 }
 
 fn reads(seen: &Seen<'_>) -> bool {

@@ -8,13 +8,20 @@ use serde_json::{Value, json};
 
 use crate::check::{Counterexample, Outcome};
 use crate::exit::Exit;
+use crate::properties::RECOVERABILITY;
 use crate::variant::Variant;
 
 /// What the outcomes come to.
 pub fn exit(variant: Variant, outcomes: &[Outcome]) -> Exit {
     if outcomes.iter().any(|outcome| !outcome.holds()) {
         let control = variant != Variant::Correct && variant.falls().is_none();
-        return if control { Exit::Survived } else { Exit::Violated };
+        let fell = outcomes.iter().flat_map(|outcome| &outcome.verdicts).filter(|verdict| !verdict.holds());
+        let stuck_only = fell.into_iter().all(|verdict| verdict.name == RECOVERABILITY);
+        return match variant {
+            Variant::Correct if stuck_only => Exit::NotReached,
+            _ if control => Exit::Survived,
+            _ => Exit::Violated,
+        };
     }
     if outcomes.iter().any(|outcome| !outcome.complete()) {
         return Exit::Incomplete;
@@ -181,7 +188,8 @@ pub fn conclusion(variant: Variant, outcomes: &[Outcome]) -> String {
             format!("The variant survived: the check cannot see what it does wrong. {explored}\n")
         }
         (Exit::NotReached, _) => {
-            format!("A probe was never reached: a property may hold for want of an occasion. {explored}\n")
+            let reason = "A probe was never reached (a property may hold for want of an occasion), or a state cannot recover.";
+            format!("{reason} {explored}\n")
         }
         _ => format!(
             "Every property holds in every reachable state, and every probe was reached. {explored}\n"

@@ -81,6 +81,10 @@ pub enum Act {
     Elect { server: ServerId },
     /// A renewal timer runs out.
     Renew { server: ServerId },
+    /// A timer for repeating what was not answered runs out.
+    Retry { server: ServerId },
+    /// A timer for forwarding what waits runs out.
+    Forward { server: ServerId },
     /// A client submits an update: `a`, `b`, `c`, ….
     Submit { server: ServerId, update: char },
     /// A client asks to read.
@@ -112,6 +116,8 @@ impl From<Action> for Act {
             }
             Input::Elect => Self::Elect { server },
             Input::Renew => Self::Renew { server },
+            Input::Retry => Self::Retry { server },
+            Input::Forward => Self::Forward { server },
             Input::Submit(value) => Self::Submit { server, update: letter(value) },
             Input::Read => Self::Read { server },
             Input::Resign => Self::Resign { server },

@@ -32,6 +32,12 @@ pub const CLOCKS: Clocks = Clocks { lease_term: 8, grant_term: 12, slow: 2, fast
 /// The same drift with terms of two steps, where the state space must stay small.
 pub const SHORT_CLOCKS: Clocks = Clocks { lease_term: 4, grant_term: 6, slow: 2, fast: 3 };
 
+/// How long a server waits for a sign of a leader before it stands, in clock units.
+const ELECTION_TIMEOUT: i64 = 12;
+
+/// How often a leader without a lease confirms its view.
+const RENEW_INTERVAL: Span = Span(60);
+
 /// A named bound.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,6 +87,8 @@ pub struct Scope {
     pub flush: bool,
     /// Whether updates can reach servers that do not lead, and be forwarded.
     pub forward: bool,
+    /// Whether every state must be able to recover.
+    pub recovery: bool,
     /// The probes that must be reached, by name.
     #[serde(skip)]
     pub probes: &'static [&'static str],
@@ -110,6 +118,7 @@ impl Scope {
         catch_up_max: None,
         flush: false,
         forward: false,
+        recovery: false,
         probes: &["a view is established"],
     };
 
@@ -141,7 +150,15 @@ impl Scope {
         let mut config = Config {
             grant_term: Span(clocks.grant_term.into()),
             drift_ppm: (fast - slow) * DRIFT_MILLIONTHS / slow,
-            renew_interval: Span(clocks.slow.min(clocks.lease_term.saturating_sub(1)).into()),
+            renew_interval: match self.lease {
+                Some(_) => Span(clocks.slow.min(clocks.lease_term.saturating_sub(1)).into()),
+                None => RENEW_INTERVAL,
+            },
+            // In a scope any timer may run out at any time; these delays matter to recovery only.
+            election_timeout: Span(ELECTION_TIMEOUT),
+            election_spread: Span(ELECTION_TIMEOUT),
+            retry_interval: Span(ELECTION_TIMEOUT / 4),
+            forward_interval: Span(ELECTION_TIMEOUT / 2),
             // Elections that fail are as free to be repeated as any: the back-off is the environment's.
             backoff_doublings_max: 0,
             ..Config::new(me, self.servers, Span(clocks.lease_term.into()))
@@ -272,6 +289,9 @@ impl Scope {
         }
         if self.forward {
             parts.push("forwarding".into());
+        }
+        if self.recovery {
+            parts.push("recovery".into());
         }
         parts.join(", ")
     }
@@ -411,6 +431,30 @@ pub const SCOPES: &[Scope] = &[
             "an update is redirected",
             "a forwarded update is answered where it came from",
         ],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "recovery",
+        purpose: "from every state, without further faults, everything gets done",
+        views: 3,
+        crashes: 1,
+        crashes_together: Some(1),
+        recovery: true,
+        probes: &["a view is established", "a new leader fills a hole"],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "lease-recovery",
+        purpose: "the same with leases and a restart: some server soon holds the lease",
+        slots: 0,
+        updates: 0,
+        views: 2,
+        rounds: 1,
+        crashes: 1,
+        crashes_together: Some(1),
+        lease: Some(SHORT_CLOCKS),
+        recovery: true,
+        probes: &["a lease is acquired"],
         ..Scope::BASE
     },
     Scope {

@@ -54,6 +54,9 @@ pub struct Node {
     pub held: Vec<Held>,
     /// The state machine: the updates that were applied, in order.
     pub applied: Vec<(Slot, Value)>,
+    /// The timers that are armed, as bits (see [`timer_bit`](crate::step::timer_bit)), if the scope looks at them. Any
+    /// timer may run out at any time, so they matter for recovery only.
+    pub armed: u8,
     /// How many views it has attempted.
     pub elections: u8,
     /// How often it has asked for the lease, if the scope counts that.

@@ -21,6 +21,11 @@ pub enum Input {
     Elect,
     /// Its renewal timer runs out.
     Renew,
+    /// Its timer for repeating what was not answered runs out. A network that may deliver a message any number of times
+    /// makes that no difference, so only recovery, where what was in flight is lost, asks for it.
+    Retry,
+    /// Its timer for forwarding what waits runs out; likewise.
+    Forward,
     /// A client submits an update.
     Submit(Value),
     /// A client asks to read.
@@ -48,6 +53,8 @@ impl Input {
             Self::Flush => (6, 0),
             Self::Crash(kept) => (7, kept.into()),
             Self::Tick(step) => (8, step.into()),
+            Self::Retry => (9, 0),
+            Self::Forward => (10, 0),
         };
         kind << 32 | argument
     }
@@ -88,6 +95,8 @@ pub struct Local {
     pub quiet: bool,
     /// The kinds of effects, for probes and for people.
     pub effects: Vec<Effect<Value>>,
+    /// The timers that were armed: each with its least delay, and what chance may add.
+    pub armed: Vec<(Timer, Span, Span)>,
 }
 
 /// Runs inputs for the servers of one scope.
@@ -117,9 +126,14 @@ impl Stepper {
     /// A server at the beginning: every client's session is open.
     pub fn first(&self, me: ServerId) -> NodeRef {
         let durable = self.first_disk(me);
-        let (replica, _) = self.recover(self.scope.config(me), durable.clone());
+        let (replica, effects) = self.recover(self.scope.config(me), durable.clone());
+        let armed = effects.as_slice().iter().filter_map(|effect| match effect {
+            Effect::Arm { timer, .. } if self.scope.recovery => Some(timer_bit(*timer)),
+            _ => None,
+        });
         self.nodes.intern(Node {
             facts: self.facts(&replica, &durable, &[]),
+            armed: armed.fold(0, |bits, bit| bits | bit),
             replica,
             durable,
             unwritten: Vec::new(),
@@ -176,10 +190,33 @@ impl Stepper {
         node.remember(input.code(), || Box::leak(Box::new(self.compute(node, input))))
     }
 
+    /// A server as this stepper would have it: all of its records are durable, what waited for them is lost, and
+    /// nothing that the bounds of a scope count has happened yet.
+    pub fn afresh(&self, node: &Node) -> NodeRef {
+        self.nodes.intern(Node {
+            durable: node.replica.durable().clone(),
+            unwritten: Vec::new(),
+            held: Vec::new(),
+            elections: 0,
+            requests: 0,
+            crashes: 0,
+            facts: self.facts(&node.replica, node.replica.durable(), &node.applied),
+            ..node.clone()
+        })
+    }
+
     fn compute(&self, node: NodeRef, input: Input) -> Local {
         let mut run = Run::new(self, Node::clone(&node), input);
         let mut effects = Effects::new();
         let now = self.variant.time(&self.scope, input);
+        match input {
+            Input::Elect => run.disarm(Timer::Election),
+            Input::Renew => run.disarm(Timer::Renew),
+            Input::Retry => run.disarm(Timer::Retry),
+            Input::Forward => run.disarm(Timer::Forward),
+            Input::Crash(_) => run.node.armed = 0,
+            _ => {}
+        }
         let replica = &mut run.node.replica;
         match input {
             Input::Deliver(message) => {
@@ -187,6 +224,8 @@ impl Stepper {
                 replica.receive(from, message, now, &mut effects);
             }
             Input::Elect => replica.timeout(Timer::Election, now, &mut effects),
+            Input::Retry => replica.timeout(Timer::Retry, now, &mut effects),
+            Input::Forward => replica.timeout(Timer::Forward, now, &mut effects),
             Input::Renew => {
                 replica.timeout(Timer::Renew, now, &mut effects);
                 run.node.requests += u8::from(self.scope.rounds_together.is_some());
@@ -234,6 +273,16 @@ impl Stepper {
     }
 }
 
+/// A timer as a bit of [`Node::armed`].
+pub fn timer_bit(timer: Timer) -> u8 {
+    match timer {
+        Timer::Election => 1,
+        Timer::Renew => 2,
+        Timer::Retry => 4,
+        Timer::Forward => 8,
+    }
+}
+
 /// The command that submits an update: the first of its client's session.
 pub fn command(value: Value) -> Command<Value> {
     Command::Update(Update { session: spec::SessionId(Slot(u64::from(value) + 1)), sequence: 1, value })
@@ -247,11 +296,13 @@ struct Run<'a> {
     sent: Vec<MessageRef>,
     events: Vec<Event>,
     effects: Vec<Effect<Value>>,
+    armed: Vec<(Timer, Span, Span)>,
 }
 
 impl<'a> Run<'a> {
     fn new(stepper: &'a Stepper, node: Node, input: Input) -> Self {
-        Self { stepper, node, input, sent: Vec::new(), events: Vec::new(), effects: Vec::new() }
+        let (sent, events, effects, armed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { stepper, node, input, sent, events, effects, armed }
     }
 
     /// Carries out effects in their order, and those of own messages that are handled at once.
@@ -260,9 +311,11 @@ impl<'a> Run<'a> {
         let variant = self.stepper.variant;
         for effect in variant.effects(me, self.input, effects.drain()) {
             self.events.extend(variant.told_early(me, &effect));
-            if !matches!(effect, Effect::Arm { .. }) {
-                self.effects.push(effect.clone());
+            if let Effect::Arm { timer, after, spread } = effect {
+                self.arm(timer, after, spread);
+                continue;
             }
+            self.effects.push(effect.clone());
             if let Effect::Persist(Record::Attempt(_)) = effect {
                 self.node.elections += 1;
             }
@@ -286,6 +339,18 @@ impl<'a> Run<'a> {
                 Effect::Answer { .. } | Effect::Evict(_) | Effect::Arm { .. } => {}
             }
         }
+    }
+
+    fn arm(&mut self, timer: Timer, after: Span, spread: Span) {
+        if self.stepper.scope.recovery {
+            self.node.armed |= timer_bit(timer);
+        }
+        self.armed.push((timer, after, spread));
+    }
+
+    /// A timer that has run out is armed no more.
+    fn disarm(&mut self, timer: Timer) {
+        self.node.armed &= !timer_bit(timer);
     }
 
     fn write(&mut self, record: Record<Value>) {
@@ -362,6 +427,7 @@ impl<'a> Run<'a> {
             sent: self.sent,
             events: self.events,
             effects: self.effects,
+            armed: self.armed,
             quiet: false,
         }
     }

@@ -9,7 +9,8 @@ use stateright::{Model, Path, Property};
 
 use crate::observe::Observer;
 use crate::probes::{self, Witness};
-use crate::properties::{self, PROPERTIES, Seen};
+use crate::properties::{self, PROPERTIES, RECOVERABILITY, Rule, Seen};
+use crate::recovery::{Recovery, Stuck};
 use crate::reduction;
 use crate::scope::{SERVERS_MAX, Scope};
 use crate::state::{Ghost, GhostRef, MESSAGES_MAX, MessageRef, MessageSet, NOW, NodeRef, State};
@@ -56,6 +57,8 @@ pub struct System {
     only: Option<&'static str>,
     /// The configuration that the scope means, whatever the variant makes of it.
     config: Config,
+    /// What tries whether a state recovers, if the scope asks for it.
+    pub recovery: Option<Recovery>,
     stepper: Stepper,
     observer: Observer,
     /// Bits of the probes that the scope must reach.
@@ -75,6 +78,7 @@ impl System {
             observer: Observer::new(scope.clone(), variant),
             wanted: probes::mask(scope.probes),
             config: scope.config(ServerId(0)),
+            recovery: scope.recovery.then(|| Recovery::new(&scope, variant)),
             scope,
             variant,
             drop_dead: reductions.drop_dead,
@@ -130,7 +134,14 @@ impl System {
     pub fn holds(&self, property: usize, state: &State) -> bool {
         let facts = state.nodes.map(|node| node.facts);
         let servers = &facts[..usize::from(self.scope.servers)];
-        (PROPERTIES[property].holds)(&Seen { config: &self.config, servers, ghost: &state.ghost })
+        let recovery = self.recovery.as_ref().map(|recovery| (&state.nodes[..servers.len()], recovery));
+        (PROPERTIES[property].holds)(&Seen { config: &self.config, servers, ghost: &state.ghost, recovery })
+    }
+
+    /// What is still amiss when a state has had time to recover, if the scope asks.
+    pub fn stuck(&self, state: &State) -> Option<Stuck> {
+        let servers = &state.nodes[..usize::from(self.scope.servers)];
+        self.recovery.as_ref()?.attempt(servers, &state.ghost.chosen).err()
     }
 
     /// The properties that are looked for, as bits by their places in [`PROPERTIES`].
@@ -139,12 +150,24 @@ impl System {
         (0..PROPERTIES.len()).filter(wanted).map(|at| 1 << at).sum()
     }
 
-    /// The properties that a state breaks, as bits by their places in [`PROPERTIES`]; those that are not looked for
-    /// hold.
-    pub fn broken(&self, state: &State) -> u64 {
+    /// The properties that a state breaks and that follow from facts and ghost, as bits by their places in
+    /// [`PROPERTIES`]; those that are not looked for hold.
+    pub(crate) fn broken_by_facts(&self, state: &State) -> u64 {
+        self.broken(state, |rule| rule.name != RECOVERABILITY)
+    }
+
+    /// The other properties that a state breaks.
+    pub(crate) fn broken_by_more(&self, state: &State) -> u64 {
+        if self.recovery.is_none() {
+            return 0;
+        }
+        self.broken(state, |rule| rule.name == RECOVERABILITY)
+    }
+
+    fn broken(&self, state: &State, which: impl Fn(&Rule) -> bool) -> u64 {
         let wanted = self.looked_for();
-        let falls = (0..PROPERTIES.len()).filter(|at| wanted & (1 << at) != 0 && !self.holds(*at, state));
-        falls.map(|at| 1 << at).sum()
+        let falls = |&at: &usize| wanted & (1 << at) != 0 && which(&PROPERTIES[at]) && !self.holds(at, state);
+        (0..PROPERTIES.len()).filter(falls).map(|at| 1 << at).sum()
     }
 
     /// The probes that the scope must reach, and whether it has.

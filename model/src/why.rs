@@ -31,6 +31,9 @@ pub fn why(system: &System, property: &str, run: &Steps) -> String {
         "old views under a lease" => surprised(system, run),
         "reads" => stale_read(system, run),
         "stable leader" => unseated(run),
+        "recoverability" => system
+            .stuck(last)
+            .map(|stuck| format!("without further faults or losses, and with time enough, {stuck}")),
         _ => None,
     };
     known.unwrap_or_else(|| format!("'{property}' does not hold after the last step"))

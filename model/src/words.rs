@@ -58,6 +58,8 @@ pub fn act(act: &Act) -> String {
         }
         Act::Elect { server }
         | Act::Renew { server }
+        | Act::Retry { server }
+        | Act::Forward { server }
         | Act::Resign { server }
         | Act::Flush { server }
         | Act::Crash { server, .. }
@@ -76,6 +78,8 @@ pub fn at_server(act: &Act) -> String {
         Act::Deliver { message: sent, .. } => format!("receives {}", message(sent)),
         Act::Elect { .. } => "stands for leader".into(),
         Act::Renew { .. } => "asks for the lease".into(),
+        Act::Retry { .. } => "repeats what was not answered".into(),
+        Act::Forward { .. } => "forwards what waits once more".into(),
         Act::Submit { update, .. } => format!("a client submits {update}"),
         Act::Read { .. } => "a client reads".into(),
         Act::Resign { .. } => "resigns".into(),

@@ -302,7 +302,8 @@ impl Space for System {
             *place = index(node.facts.0.index);
         }
         key[SERVERS_MAX] = index(state.ghost.0.index);
-        *worker.verdicts.entry(key).or_insert_with(|| self.broken(state))
+        let by_facts = worker.verdicts.entry(key).or_insert_with(|| self.broken_by_facts(state));
+        *by_facts | self.broken_by_more(state)
     }
 
     fn width(&self, state: &State) -> usize {
