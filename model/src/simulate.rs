@@ -129,7 +129,7 @@ fn kind(action: Action) -> usize {
         Action::At(_, input) => match input {
             Input::Deliver(_) => DELIVER,
             Input::Elect => 1,
-            Input::Renew => 2,
+            Input::Renew | Input::Retry | Input::Forward => 2,
             Input::Submit(_) => 3,
             Input::Read => 4,
             Input::Resign => 5,
