@@ -15,7 +15,7 @@
 //!   path. [`words`] says what happens.
 //!
 //! What a scope does not cover, no run of `check` says anything about: more servers, views, slots, crashes or rounds
-//! than its bounds; other ratios of clock rates; snapshots and changes of membership, which the handlers do not have.
+//! than its bounds; other ratios of clock rates; changes of membership, which the handlers do not have.
 
 pub mod check;
 pub mod diagram;

@@ -144,7 +144,8 @@ impl Observer {
 /// what the rule *value to propose* yielded for it from the holder's promises.
 fn surprises_holder(state: &State, (slot, view, choice): (Slot, View, Choice)) -> bool {
     state.nodes.iter().filter(|node| node.holder).any(|holder| match holder.replica.role() {
-        Role::Leading(leading) if leading.view > view => {
+        // It knows what it has forgotten to be chosen, so only a slot above can be news to it.
+        Role::Leading(leading) if leading.view > view && slot > holder.replica.history().base() => {
             let known = holder.replica.history().committed_command(slot);
             let recovered = leading.proposals.get(&slot).filter(|_| slot <= leading.reported);
             known.or(recovered.map(|proposal| &proposal.command)).map(Choice::from) != Some(choice)

@@ -213,13 +213,58 @@ pub const PROBES: &[Probe] = &[
                 && step.is().applied.len() > step.was().applied.len()
         },
     },
+    Probe { name: "a server forgets its log", witnessed: |step| step.input == Input::Compact },
+    Probe {
+        name: "a forgotten slot is asked for",
+        witnessed: |step| matches!(step.message(), Some(Message::CatchUp { .. })) && step.offers(),
+    },
+    Probe {
+        name: "a forgotten slot is proposed",
+        witnessed: |step| matches!(step.message(), Some(Message::Propose { .. })) && step.offers(),
+    },
+    Probe {
+        name: "a lagging server is brought up to date by a snapshot",
+        witnessed: |step| !matches!(step.input, Input::Crash(_)) && step.restores(),
+    },
+    Probe {
+        name: "a follower is brought up to date by a snapshot",
+        witnessed: |step| {
+            let follows = matches!(step.was().replica.role(), Role::Follower);
+            follows && !matches!(step.input, Input::Crash(_)) && step.restores()
+        },
+    },
+    Probe {
+        name: "a snapshot comes late to a server that knows more",
+        witnessed: |step| matches!(step.message(), Some(Message::SnapshotOffer { slot }) if *slot < step.was().replica.applied()),
+    },
+    Probe {
+        name: "a leader installs a snapshot over its own proposal",
+        witnessed: |step| match step.was().replica.role() {
+            Role::Leading(leading) => {
+                let first = leading.proposals.keys().next();
+                step.restores() && first.is_some_and(|slot| *slot <= step.is().replica.history().base())
+            }
+            _ => false,
+        },
+    },
+    Probe {
+        // A promise carries the value of each slot that it says is chosen, as far as it fits.
+        name: "a new leader meets a promise that lacks a forgotten value",
+        witnessed: |step| {
+            step.establishes() && step.sends(|message| matches!(message, Message::CatchUp { .. }))
+        },
+    },
+    Probe {
+        name: "a server restarts from a snapshot",
+        witnessed: |step| matches!(step.input, Input::Crash(_)) && step.restores(),
+    },
 ];
 
 /// The bits of the probes of these names.
 ///
 /// # Panics
 /// If a name is none of a probe.
-pub fn mask(names: &[&str]) -> u32 {
+pub fn mask(names: &[&str]) -> u64 {
     let bit = |name: &&str| {
         let index = PROBES.iter().position(|probe| probe.name == *name);
         1 << index.unwrap_or_else(|| panic!("no probe is called '{name}'"))
@@ -275,6 +320,14 @@ impl Witness<'_> {
 
     fn refuses(&self) -> bool {
         self.sends(|message| matches!(message, Message::Reject { .. }))
+    }
+
+    fn offers(&self) -> bool {
+        self.sends(|message| matches!(message, Message::SnapshotOffer { .. }))
+    }
+
+    fn restores(&self) -> bool {
+        self.local.effects.iter().any(|effect| matches!(effect, Effect::Restore(_)))
     }
 
     fn establishes(&self) -> bool {

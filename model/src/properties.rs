@@ -7,7 +7,7 @@ use spec::{Config, History, Slot};
 use stateright::Property;
 
 use crate::recovery::Recovery;
-use crate::state::{Broken, Choice, FactsRef, Ghost, NodeRef, State, Value};
+use crate::state::{Broken, Choice, FactsRef, Ghost, Kept, NodeRef, State, Value};
 use crate::system::System;
 
 /// What the properties look at in one server.
@@ -19,6 +19,8 @@ pub struct Facts {
     pub disk: Vec<(Slot, Choice)>,
     /// The updates that it applied, in order.
     pub applied: Vec<(Slot, Value)>,
+    /// The last slot that it applied, whatever it held.
+    pub applied_to: Slot,
     /// Whether it holds the lease.
     pub holder: bool,
     /// The slots that a lease read would see now, if it would be served at once.
@@ -26,10 +28,15 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The values of a history, by slot.
-    pub fn values(history: &History<Value>, committed_only: bool) -> Vec<(Slot, Choice)> {
+    /// The values of a history, by slot; the updates of compacted slots are in the snapshot that stands for them.
+    pub fn values(history: &History<Value>, snapshots: &[Kept], committed_only: bool) -> Vec<(Slot, Choice)> {
+        let base = snapshots.iter().find(|kept| kept.snapshot.slot == history.base());
+        let compacted = base.into_iter().flat_map(|kept| &kept.applied);
         let held = history.above(Slot::NONE).filter(|(_, entry)| entry.committed || !committed_only);
-        held.map(|(slot, entry)| (slot, Choice::from(&entry.command))).collect()
+        compacted
+            .map(|&(slot, value)| (slot, Choice::Update(value)))
+            .chain(held.map(|(slot, entry)| (slot, Choice::from(&entry.command))))
+            .collect()
     }
 }
 
@@ -77,7 +84,11 @@ pub const PROPERTIES: &[Rule] = &[
         says: "What a server takes for committed was chosen (I7).",
         holds: learnt_is_chosen,
     },
-    Rule { name: "prefixes", says: "Applied histories are prefixes of one another (I8).", holds: prefixes },
+    Rule {
+        name: "prefixes",
+        says: "Applied histories are prefixes of one another, and none leaves out what another applied from its slots (I8).",
+        holds: prefixes,
+    },
     Rule { name: "at most once", says: "No server applies an update twice (I8).", holds: at_most_once },
     Rule {
         name: "acknowledged survives",
@@ -157,10 +168,12 @@ fn learnt_is_chosen(seen: &Seen<'_>) -> bool {
 }
 
 fn prefixes(seen: &Seen<'_>) -> bool {
-    let applied = || seen.servers.iter().map(|server| &server.applied);
-    applied()
-        .max_by_key(|applied| applied.len())
-        .is_none_or(|longest| applied().all(|other| longest.starts_with(other)))
+    let longest = seen.servers.iter().map(|server| &server.applied).max_by_key(|applied| applied.len());
+    longest.is_none_or(|longest| {
+        seen.servers.iter().all(|server| {
+            longest.iter().take_while(|(slot, _)| *slot <= server.applied_to).eq(&server.applied)
+        })
+    })
 }
 
 fn at_most_once(seen: &Seen<'_>) -> bool {

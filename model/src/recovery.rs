@@ -61,8 +61,27 @@ impl std::fmt::Display for Stuck {
     }
 }
 
+/// What is settled at the end of a run.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Settled {
+    /// The slots up to here are in a snapshot, which knows the updates in them and nothing else.
+    base: Slot,
+    /// The values by slot.
+    values: BTreeMap<Slot, Choice>,
+}
+
+impl Settled {
+    /// Whether a value that was chosen is there.
+    fn holds(&self, slot: Slot, value: Choice) -> bool {
+        let forgotten = slot <= self.base && !matches!(value, Choice::Update(_));
+        // An update that was decided again is in the snapshot once.
+        let mut snapshot = self.values.range(..=slot.min(self.base));
+        forgotten || self.values.get(&slot) == Some(&value) || snapshot.any(|(_, held)| *held == value)
+    }
+}
+
 /// The histories that a run ended with, or why it did not end.
-type Ended = Result<BTreeMap<Slot, Choice>, Stuck>;
+type Ended = Result<Settled, Stuck>;
 
 /// Tries states of one scope.
 pub struct Recovery {
@@ -102,8 +121,8 @@ impl Recovery {
             self.known.lock().expect("no panics while held").insert(key, ended);
             ended
         });
-        let applied = ended.as_ref().map_err(|&stuck| stuck)?;
-        let lost = chosen.iter().find(|(slot, value)| applied.get(slot) != Some(value));
+        let settled = ended.as_ref().map_err(|&stuck| stuck)?;
+        let lost = chosen.iter().find(|&(&slot, &value)| !settled.holds(slot, value));
         lost.map_or(Ok(()), |(&slot, _)| Err(Stuck::Lost(slot)))
     }
 }
@@ -165,7 +184,7 @@ impl<'a> Run<'a> {
         self.mail.iter_mut().for_each(|(due, _)| *due -= begun);
         let applied = self.servers[leader].replica.applied();
         self.until_settled(applied).map_err(|_| Stuck::NoProgress)?;
-        settled.retain(|&slot, _| slot <= applied);
+        settled.values.retain(|&slot, _| slot <= applied);
         Ok(settled)
     }
 
@@ -274,10 +293,10 @@ impl<'a> Run<'a> {
     }
 
     /// What is committed at the server that has applied least.
-    fn values(&self) -> BTreeMap<Slot, Choice> {
+    fn values(&self) -> Settled {
         let least = self.servers.iter().min_by_key(|server| server.replica.applied());
-        let history = least.expect("there is a server").replica.history();
-        let committed = history.above(Slot::NONE).filter(|(_, entry)| entry.committed);
-        committed.map(|(slot, entry)| (slot, Choice::from(&entry.command))).collect()
+        let least = least.expect("there is a server");
+        let values = least.facts.committed.iter().copied().collect();
+        Settled { base: least.replica.history().base(), values }
     }
 }

@@ -8,7 +8,8 @@
 //!   before Prepare left, and the next view is above every attempted one. So nothing that only the leader of that
 //!   view would heed matters any more.
 //! - **F2** The *durable* promise of an acceptor never falls.
-//! - **F3** What is durably committed at a server stays committed there, with its value.
+//! - **F3** What is durably committed at a server stays committed there, with its value or in a snapshot, and the slot up
+//!   to which a snapshot stands for it never falls.
 //!
 //! A variant that lets durable state go back, or reuses views, breaks the facts and must run without.
 
@@ -20,22 +21,23 @@ use crate::state::{Envelope, MessageRef, Node, State};
 /// say so. So whether it is can be remembered for each server alone.
 pub type Says = [bool; 2];
 
-/// Whether `message` can be dropped from `state`.
-pub fn dead(state: &State, message: MessageRef) -> bool {
-    let sender = sender_says(&state.nodes[usize::from(message.from.0)], &message);
+/// Whether `message` can be dropped from `state`. `compacts`: servers may forget their logs.
+pub fn dead(state: &State, message: MessageRef, compacts: bool) -> bool {
+    let sender = sender_says(&state.nodes[usize::from(message.from.0)], &message, compacts);
     let receiver = receiver_says(&state.nodes[usize::from(message.to.0)], &message);
     (sender[0] && receiver[0]) || (sender[1] && receiver[1])
 }
 
 /// What the sender has to say.
-pub fn sender_says(sender: &Node, envelope: &Envelope) -> Says {
+pub fn sender_says(sender: &Node, envelope: &Envelope, compacts: bool) -> Says {
     match &envelope.message {
         Message::Prepare { view, .. } => {
             [!in_view(sender, *view), !awaits_promise(sender, envelope.to, *view)]
         }
         Message::Propose { view, slot, .. } => {
             let gone = !in_view(sender, *view);
-            [gone, gone && committed(sender, *slot)]
+            // Where the value may be forgotten, the answer may be a snapshot that the sender can use.
+            [gone, gone && committed(sender, *slot) && !compacts]
         }
         Message::Renew { view, .. } => [!in_view(sender, *view), false],
         _ => [true, true],
@@ -81,7 +83,7 @@ pub fn receiver_says(receiver: &Node, envelope: &Envelope) -> Says {
         Message::Release { view } => {
             one(promised > *view && receiver.replica.grant().is_none_or(|grant| grant.view != *view))
         }
-        // F3.
+        // F3: neither what it offers nor the snapshot that comes with it is of use.
         Message::SnapshotOffer { slot } => one(receiver.durable.history.base() >= *slot),
         Message::Forward(_) | Message::Redirect { .. } | Message::CatchUp { .. } => [false; 2],
     }

@@ -15,7 +15,7 @@ use crate::check::Counterexample;
 use crate::exit::{Exit, Failure};
 use crate::properties;
 use crate::scope::{self, Scope};
-use crate::state::{Value, letter};
+use crate::state::{Envelope, Kept, Value, letter};
 use crate::step::Input;
 use crate::system::{Action, Reductions, System};
 use crate::variant::{self, Variant};
@@ -76,7 +76,13 @@ pub struct SavedStep {
 #[expect(missing_docs, reason = "the fields of each are named after what they are")]
 pub enum Act {
     /// A message arrives.
-    Deliver { from: ServerId, to: ServerId, message: Message<Value> },
+    Deliver {
+        from: ServerId,
+        to: ServerId,
+        message: Message<Value>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        snapshot: Option<Kept>,
+    },
     /// An election timer runs out.
     Elect { server: ServerId },
     /// A renewal timer runs out.
@@ -97,6 +103,8 @@ pub enum Act {
     Crash { server: ServerId, kept: u8 },
     /// One clock advances by so much.
     Clock { server: ServerId, advance: u8 },
+    /// A server takes a snapshot of its state machine and forgets its log up to there.
+    Compact { server: ServerId },
     /// Every clock advances: those of these servers by the fast step, the others by the slow one.
     Tick { fast: Vec<ServerId> },
 }
@@ -112,7 +120,8 @@ impl From<Action> for Act {
         };
         match input {
             Input::Deliver(sent) => {
-                Self::Deliver { from: sent.from, to: server, message: sent.message.clone() }
+                let Envelope { from, to, message, snapshot } = Envelope::clone(&sent);
+                Self::Deliver { from, to, message, snapshot }
             }
             Input::Elect => Self::Elect { server },
             Input::Renew => Self::Renew { server },
@@ -124,6 +133,7 @@ impl From<Action> for Act {
             Input::Flush => Self::Flush { server },
             Input::Crash(kept) => Self::Crash { server, kept },
             Input::Tick(advance) => Self::Clock { server, advance },
+            Input::Compact => Self::Compact { server },
         }
     }
 }
@@ -133,8 +143,8 @@ impl Act {
     pub fn is(&self, action: Action) -> bool {
         match (self, action) {
             // Without a copy of the message: many are in flight.
-            (Self::Deliver { from, to, message }, Action::At(server, Input::Deliver(sent))) => {
-                (*to, *from) == (server, sent.from) && *message == sent.message
+            (Self::Deliver { from, to, message, snapshot }, Action::At(server, Input::Deliver(sent))) => {
+                (*to, *from) == (server, sent.from) && *message == sent.message && *snapshot == sent.snapshot
             }
             (Self::Deliver { .. }, _) | (_, Action::At(_, Input::Deliver(_))) => false,
             _ => Self::from(action) == *self,

@@ -83,6 +83,9 @@ pub struct Scope {
     pub sessions_max: Option<u8>,
     /// How many chosen values a Promise or Commit carries, if the scope tries the limit.
     pub catch_up_max: Option<u8>,
+    /// How often each server takes a snapshot and forgets its log up to there.
+    #[serde(default)]
+    pub compactions: u8,
     /// Whether records become durable in a step of their own.
     pub flush: bool,
     /// Whether updates can reach servers that do not lead, and be forwarded.
@@ -116,6 +119,7 @@ impl Scope {
         restart_lease: None,
         sessions_max: None,
         catch_up_max: None,
+        compactions: 0,
         flush: false,
         forward: false,
         recovery: false,
@@ -192,6 +196,7 @@ impl Scope {
             ("rounds", self.rounds),
             ("resigns", self.resigns),
             ("reads", self.reads),
+            ("compactions", self.compactions),
         ];
         counts.into_iter().try_for_each(|(what, value)| within(what, value, 0, COUNT_MAX))?;
         if u16::from(self.views) > u16::from(self.servers) * u16::from(self.views_each) {
@@ -284,6 +289,9 @@ impl Scope {
         }
         parts.extend(self.sessions_max.map(|sessions| count(sessions, "session")));
         parts.extend(self.catch_up_max.map(|values| format!("{} a message", count(values, "chosen value"))));
+        if self.compactions > 0 {
+            parts.push(format!("{} of each server", count(self.compactions, "snapshot")));
+        }
         if self.flush {
             parts.push("separate flush".into());
         }
@@ -408,6 +416,40 @@ pub const SCOPES: &[Scope] = &[
         views: 3,
         retries: 1,
         probes: &["an update is decided twice and applied once", "a retry is answered with the first result"],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "compaction",
+        purpose: "servers forget what they have applied, and one that lags is brought up to date by a snapshot",
+        crashes: 1,
+        crashes_together: Some(1),
+        compactions: 1,
+        recovery: true,
+        probes: &[
+            "a server forgets its log",
+            "a forgotten slot is asked for",
+            "a forgotten slot is proposed",
+            "a lagging server is brought up to date by a snapshot",
+            "a snapshot comes late to a server that knows more",
+            "a leader installs a snapshot over its own proposal",
+            "a new leader meets a promise that lacks a forgotten value",
+            "a server restarts from a snapshot",
+        ],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "catch-up",
+        purpose: "a renewal tells a follower that it lags behind what the leader has forgotten",
+        slots: 1,
+        rounds: 1,
+        rounds_together: Some(1),
+        compactions: 1,
+        recovery: true,
+        probes: &[
+            "a forgotten slot is asked for",
+            "a lagging server is brought up to date by a snapshot",
+            "a follower is brought up to date by a snapshot",
+        ],
         ..Scope::BASE
     },
     Scope {

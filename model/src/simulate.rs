@@ -63,6 +63,7 @@ pub fn wide(servers: u8) -> Scope {
         resigns: 2,
         reads: 4,
         lease: Some(CLOCKS),
+        compactions: 3,
         flush: true,
         forward: true,
         probes: &ALL_PROBES,
@@ -121,7 +122,7 @@ struct Taste {
     side: (usize, usize),
 }
 
-const KINDS: usize = 9;
+const KINDS: usize = 10;
 const DELIVER: usize = 0;
 
 fn kind(action: Action) -> usize {
@@ -136,6 +137,7 @@ fn kind(action: Action) -> usize {
             Input::Flush => 6,
             Input::Crash(_) => 7,
             Input::Tick(_) => 8,
+            Input::Compact => 9,
         },
         Action::Tick(_) => 8,
     }
@@ -154,6 +156,7 @@ impl Taste {
             [20, 40, 80, 120],  // flush
             [0, 1, 2, 6],       // crash
             [0, 4, 12, 30],     // tick
+            [0, 1, 4, 8],       // compact
         ];
         let weights = LIKELIHOODS.map(|choices| choices[random.below(choices.len())]);
         let parted = [None, Some(20), Some(60), Some(150)][random.below(4)];
@@ -358,7 +361,7 @@ fn attempt(system: &System, property: &str, acts: &[Act]) -> Option<Run> {
 
 /// Delivers the latest message of the same kind on the same way: what was left out may have changed a number in it.
 fn alike(system: &System, state: &State, act: &Act) -> Option<(Action, State)> {
-    let Act::Deliver { from, to, message } = act else { return None };
+    let Act::Deliver { from, to, message, .. } = act else { return None };
     let kind = std::mem::discriminant(message);
     let messages = system.in_flight(state).into_iter();
     let same = messages

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use serde::{Deserialize, Serialize};
 use spec::{
-    Command, Durable, LocalTime, Message, Record, Replica, RequestId, ServerId, ServerSet, Slot, View,
+    Command, Durable, LocalTime, Message, Record, Replica, RequestId, ServerId, ServerSet, Slot, Snapshot,
+    View,
 };
 
 use crate::intern::Interned;
@@ -30,6 +32,20 @@ pub struct Envelope {
     pub to: ServerId,
     /// What it says.
     pub message: Message<Value>,
+    /// The snapshot itself, with a [`Message::SnapshotOffer`]: how the callers move it, and how long that takes, is all in
+    /// the time at which the envelope arrives. It may arrive whether it was asked for or not, for the asker may
+    /// have been restarted since.
+    pub snapshot: Option<Kept>,
+}
+
+/// A snapshot of the state machine, as a caller keeps it on its disk.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// What the handlers must know of it.
+    pub snapshot: Snapshot,
+    /// The state: the updates that were applied, in order.
+    pub applied: Vec<(Slot, Value)>,
 }
 
 /// A message that waits for its sender's disk.
@@ -57,6 +73,10 @@ pub struct Node {
     /// The timers that are armed, as bits (see [`timer_bit`](crate::step::timer_bit)), if the scope looks at them. Any
     /// timer may run out at any time, so they matter for recovery only.
     pub armed: u8,
+    /// The snapshots on its disk: the one that its durable records name, and later ones.
+    pub snapshots: Vec<Kept>,
+    /// How often it has taken one.
+    pub compactions: u8,
     /// How many views it has attempted.
     pub elections: u8,
     /// How often it has asked for the lease, if the scope counts that.

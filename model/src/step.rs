@@ -9,7 +9,7 @@ use spec::{
 use crate::intern::Interner;
 use crate::properties::Facts;
 use crate::scope::Scope;
-use crate::state::{Choice, Envelope, FactsRef, Held, MessageRef, NOW, Node, NodeRef, Value};
+use crate::state::{Choice, Envelope, FactsRef, Held, Kept, MessageRef, NOW, Node, NodeRef, Value};
 use crate::variant::Variant;
 
 /// What can happen to one server.
@@ -38,6 +38,8 @@ pub enum Input {
     Crash(u8),
     /// Its clock advances.
     Tick(u8),
+    /// It takes a snapshot of its state machine and forgets its log up to there.
+    Compact,
 }
 
 impl Input {
@@ -55,6 +57,7 @@ impl Input {
             Self::Tick(step) => (8, step.into()),
             Self::Retry => (9, 0),
             Self::Forward => (10, 0),
+            Self::Compact => (11, 0),
         };
         kind << 32 | argument
     }
@@ -132,13 +135,15 @@ impl Stepper {
             _ => None,
         });
         self.nodes.intern(Node {
-            facts: self.facts(&replica, &durable, &[]),
+            facts: self.facts(&replica, &durable, &[], &[]),
             armed: armed.fold(0, |bits, bit| bits | bit),
             replica,
             durable,
             unwritten: Vec::new(),
             held: Vec::new(),
             applied: Vec::new(),
+            snapshots: Vec::new(),
+            compactions: 0,
             elections: 0,
             requests: 0,
             crashes: 0,
@@ -152,13 +157,15 @@ impl Stepper {
         replica: &Replica<Value, Variant>,
         durable: &Durable<Value>,
         applied: &[(Slot, Value)],
+        snapshots: &[Kept],
     ) -> FactsRef {
         let leads = self.scope.lease.is_some() && matches!(replica.role(), Role::Leading(_));
         let now = self.variant.time(&self.scope, Input::Read);
         self.facts.intern(Facts {
-            committed: Facts::values(replica.history(), true),
-            disk: Facts::values(&durable.history, false),
+            committed: Facts::values(replica.history(), snapshots, true),
+            disk: Facts::values(&durable.history, snapshots, false),
             applied: applied.to_vec(),
+            applied_to: replica.applied(),
             holder: replica.holds_lease(NOW),
             readable: leads.then(|| lease_read(replica, now)).flatten(),
         })
@@ -200,7 +207,8 @@ impl Stepper {
             elections: 0,
             requests: 0,
             crashes: 0,
-            facts: self.facts(&node.replica, node.replica.durable(), &node.applied),
+            compactions: 0,
+            facts: self.facts(&node.replica, node.replica.durable(), &node.applied, &node.snapshots),
             ..node.clone()
         })
     }
@@ -219,9 +227,12 @@ impl Stepper {
         }
         let replica = &mut run.node.replica;
         match input {
-            Input::Deliver(message) => {
-                let (from, message) = self.variant.received(replica, message.from, &message.message);
+            Input::Deliver(envelope) => {
+                let (from, message) = self.variant.received(replica, envelope.from, &envelope.message);
                 replica.receive(from, message, now, &mut effects);
+                if let Some(kept) = &envelope.snapshot {
+                    run.install(kept.clone(), &mut effects);
+                }
             }
             Input::Elect => replica.timeout(Timer::Election, now, &mut effects),
             Input::Retry => replica.timeout(Timer::Retry, now, &mut effects),
@@ -241,6 +252,11 @@ impl Stepper {
             Input::Resign => {
                 replica.resign(&mut effects);
                 run.events.push(Event::Resigned);
+            }
+            Input::Compact => {
+                let kept = Kept { snapshot: replica.snapshot(), applied: run.node.applied.clone() };
+                run.node.compactions += 1;
+                run.install(kept, &mut effects);
             }
             Input::Flush => run.flush(),
             Input::Crash(kept) => {
@@ -335,8 +351,9 @@ impl<'a> Run<'a> {
                 }
                 Effect::Serve(_) => self.events.push(Event::Served(self.node.replica.applied())),
                 Effect::Refuse { .. } => self.events.push(Event::Refused),
-                Effect::Restore(_) | Effect::Fetch { .. } => unreachable!("nobody takes snapshots yet"),
-                Effect::Answer { .. } | Effect::Evict(_) | Effect::Arm { .. } => {}
+                Effect::Restore(slot) => self.restore(slot),
+                // What the offer offers came with it.
+                Effect::Fetch { .. } | Effect::Answer { .. } | Effect::Evict(_) | Effect::Arm { .. } => {}
             }
         }
     }
@@ -351,6 +368,22 @@ impl<'a> Run<'a> {
     /// A timer that has run out is armed no more.
     fn disarm(&mut self, timer: Timer) {
         self.node.armed &= !timer_bit(timer);
+    }
+
+    /// Makes a snapshot durable, and tells the handlers.
+    fn install(&mut self, kept: Kept, effects: &mut Effects<Value>) {
+        let snapshot = kept.snapshot.clone();
+        if self.node.snapshots.iter().all(|held| held.snapshot.slot != snapshot.slot) {
+            self.node.snapshots.push(kept);
+        }
+        self.node.replica.install(snapshot, NOW, effects);
+    }
+
+    /// Puts a snapshot in the state machine's place.
+    fn restore(&mut self, slot: Slot) {
+        let held = self.node.snapshots.iter().find(|kept| kept.snapshot.slot == slot);
+        let kept = held.unwrap_or_else(|| panic!("there is no snapshot up to slot {slot}"));
+        self.node.applied.clone_from(&kept.applied);
     }
 
     fn write(&mut self, record: Record<Value>) {
@@ -384,8 +417,15 @@ impl<'a> Run<'a> {
             self.node.replica.receive(from, message, NOW, &mut effects);
             self.carry_out(&mut effects);
         } else {
-            self.sent.push(self.stepper.messages.intern(Envelope { from, to, message }));
+            let snapshot = self.offered(&message);
+            self.sent.push(self.stepper.messages.intern(Envelope { from, to, message, snapshot }));
         }
+    }
+
+    /// The snapshot that a message offers.
+    fn offered(&self, message: &Message<Value>) -> Option<Kept> {
+        let Message::SnapshotOffer { slot } = message else { return None };
+        self.node.snapshots.iter().find(|kept| kept.snapshot.slot == *slot).cloned()
     }
 
     fn flush(&mut self) {
@@ -408,11 +448,17 @@ impl<'a> Run<'a> {
         let (stepper, me) = (self.stepper, self.node.replica.config().me);
         let disk = std::mem::take(&mut self.node.durable);
         self.node.durable = stepper.variant.disk_after_crash(disk, || stepper.first_disk(me));
+        let base = self.node.durable.history.base();
+        self.node.snapshots.retain(|kept| kept.snapshot.slot == base);
         self.node.durable.clone()
     }
 
     fn finish(mut self) -> Local {
-        self.node.facts = self.stepper.facts(&self.node.replica, &self.node.durable, &self.node.applied);
+        // A snapshot is kept until the record of a later one is durable.
+        let base = self.node.durable.history.base();
+        self.node.snapshots.retain(|kept| kept.snapshot.slot >= base);
+        let Node { replica, durable, applied, snapshots, .. } = &self.node;
+        self.node.facts = self.stepper.facts(replica, durable, applied, snapshots);
         (self.node.holder, self.node.readable) = (self.node.facts.holder, self.node.facts.readable);
         let scope = &self.stepper.scope;
         let replica = &self.node.replica;

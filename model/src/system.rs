@@ -1,7 +1,7 @@
 //! The model: `stateright::Model` written directly over the handlers. One action is one handler call at one
 //! server; messages stay in a set, which is loss, duplication and reordering at once.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 use spec::{Config, Role, ServerId};
@@ -62,9 +62,9 @@ pub struct System {
     stepper: Stepper,
     observer: Observer,
     /// Bits of the probes that the scope must reach.
-    wanted: u32,
+    wanted: u64,
     /// Bits of the probes that were reached.
-    reached: AtomicU32,
+    reached: AtomicU64,
     overflow: AtomicBool,
 }
 
@@ -84,7 +84,7 @@ impl System {
             drop_dead: reductions.drop_dead,
             symmetric: reductions.symmetric && views_each == 1,
             only: None,
-            reached: AtomicU32::new(0),
+            reached: AtomicU64::new(0),
             overflow: AtomicBool::new(false),
         }
     }
@@ -213,6 +213,11 @@ impl System {
         if !node.unwritten.is_empty() {
             add(Input::Flush);
         }
+        // Of a state machine that no client has changed, nobody takes a snapshot.
+        let (applied, base) = (node.replica.applied(), node.replica.history().base());
+        if node.compactions < scope.compactions && applied.0 > scope.sessions() && applied > base {
+            add(Input::Compact);
+        }
         let crashes: u8 = self.servers().map(|server| state.nodes[usize::from(server.0)].crashes).sum();
         if node.crashes < scope.crashes && scope.crashes_together.is_none_or(|limit| crashes < limit) {
             let unwritten = u8::try_from(node.unwritten.len()).unwrap_or(u8::MAX);
@@ -310,7 +315,9 @@ impl System {
     fn drop_dead(&self, state: &mut State, server: ServerId) {
         let before: MessageSet = state.messages;
         for message in self.stepper.messages(before.indices()) {
-            if (message.to == server || message.from == server) && reduction::dead(state, message) {
+            if (message.to == server || message.from == server)
+                && reduction::dead(state, message, self.scope.compactions > 0)
+            {
                 state.messages.remove(message);
             }
         }

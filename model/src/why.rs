@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use spec::{Config, Effect, Message, Phase, Role, Rules, ServerId, ServerSet, Slot, View};
 
-use crate::state::{Broken, Choice, NOW, State, letter};
+use crate::state::{Broken, Choice, NOW, Node, State, letter};
 use crate::step::{Event, Local, covered};
 use crate::system::{Action, System};
 use crate::words::{self, members, the_servers};
@@ -143,8 +143,9 @@ fn learnt_otherwise(state: &State) -> Option<String> {
 
 fn applied_apart(state: &State) -> Option<String> {
     let nodes = &state.nodes;
+    let left_out = nodes.iter().find_map(|one| nodes.iter().find_map(|other| left_out(one, other)));
     let apart = |one: &[(Slot, u8)], other: &[(Slot, u8)]| one.iter().zip(other).position(|(a, b)| a != b);
-    nodes.iter().find_map(|one| {
+    let apart = nodes.iter().find_map(|one| {
         nodes.iter().find_map(|other| {
             let at = apart(&one.applied, &other.applied)?;
             let ((slot, value), (other_slot, other_value)) = (one.applied[at], other.applied[at]);
@@ -156,7 +157,19 @@ fn applied_apart(state: &State) -> Option<String> {
                 letter(other_value)
             ))
         })
-    })
+    });
+    apart.or(left_out)
+}
+
+/// An update that one server has applied and the other has passed over.
+fn left_out(one: &Node, other: &Node) -> Option<String> {
+    let passed = |slot| slot <= other.replica.applied() && other.applied.iter().all(|held| held.0 != slot);
+    let &(slot, value) = one.applied.iter().find(|held| passed(held.0))?;
+    let (me, them) = (one.replica.config().me, other.replica.config().me);
+    let update = letter(value);
+    Some(format!(
+        "server {me} has applied {update} from slot {slot}, and server {them} has passed that slot without it"
+    ))
 }
 
 fn applied_twice(state: &State) -> Option<String> {
@@ -173,8 +186,7 @@ fn applied_twice(state: &State) -> Option<String> {
 fn on_few_disks(system: &System, state: &State) -> Option<String> {
     let config = config(system);
     let holds = |server: &ServerId, slot, value| {
-        let history = &state.nodes[usize::from(server.0)].durable.history;
-        history.entry(slot).is_some_and(|entry| Choice::from(&entry.command) == Choice::Update(value))
+        state.nodes[usize::from(server.0)].facts.disk.contains(&(slot, Choice::Update(value)))
     };
     state.ghost.acknowledged.iter().find_map(|(&slot, &value)| {
         let (have, lack): (Vec<_>, Vec<_>) =

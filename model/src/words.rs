@@ -53,7 +53,7 @@ pub fn action(action: Action) -> String {
 /// The same of an action that stands on its own.
 pub fn act(act: &Act) -> String {
     match act {
-        Act::Deliver { from, to, message: sent } => {
+        Act::Deliver { from, to, message: sent, .. } => {
             format!("server {to} receives {} from {from}", message(sent))
         }
         Act::Elect { server }
@@ -62,6 +62,7 @@ pub fn act(act: &Act) -> String {
         | Act::Forward { server }
         | Act::Resign { server }
         | Act::Flush { server }
+        | Act::Compact { server }
         | Act::Crash { server, .. }
         | Act::Clock { server, .. } => format!("server {server} {}", at_server(act)),
         Act::Submit { server, .. } | Act::Read { server } => {
@@ -84,6 +85,7 @@ pub fn at_server(act: &Act) -> String {
         Act::Read { .. } => "a client reads".into(),
         Act::Resign { .. } => "resigns".into(),
         Act::Flush { .. } => "has everything on disk".into(),
+        Act::Compact { .. } => "takes a snapshot and forgets its log up to there".into(),
         Act::Crash { kept: 0, .. } => "crashes and restarts".into(),
         Act::Crash { kept: 1, .. } => "crashes and restarts, 1 unwritten record had reached its disk".into(),
         Act::Crash { kept, .. } => {

@@ -78,12 +78,12 @@ impl Row {
     }
 
     /// Asks the server about messages that are new since it was last asked.
-    fn ask(&mut self, node: NodeRef, messages: &[MessageRef]) {
+    fn ask(&mut self, system: &System, node: NodeRef, messages: &[MessageRef]) {
         let me = node.replica.config().me;
         for message in &messages[self.asked..] {
             let (word, bit) = (message.0.index / 64, message.0.index % 64);
             if message.from == me {
-                let says = reduction::sender_says(&node, message);
+                let says = reduction::sender_says(&node, message, system.scope.compactions > 0);
                 (0..2).for_each(|reason| self.says.sender[reason][word] |= u64::from(says[reason]) << bit);
             }
             if message.to == me {
@@ -130,7 +130,7 @@ impl Worker {
         }
         let row = self.rows[node.0.index].get_or_insert_with(|| Box::new(Row::new()));
         if row.asked < self.messages.len() {
-            row.ask(node, &self.messages);
+            row.ask(system, node, &self.messages);
         }
         row
     }

@@ -15,8 +15,10 @@ use stateright::Model;
 type Servers = Vec<u64>;
 
 fn servers(state: &State) -> Servers {
-    let content =
-        |node: &NodeRef| content_hash(&(&node.replica, &node.durable, &node.unwritten, &node.applied));
+    let content = |node: &NodeRef| {
+        let disk = (&node.durable, &node.unwritten, &node.snapshots, node.compactions);
+        content_hash(&(&node.replica, disk, &node.applied))
+    };
     state.nodes.iter().map(content).collect()
 }
 
@@ -41,7 +43,7 @@ fn reachable_servers(scope: &Scope, reductions: Reductions) -> HashSet<Servers> 
 }
 
 /// Small scopes of every kind.
-fn small_scopes() -> [Scope; 4] {
+fn small_scopes() -> [Scope; 5] {
     let base = Scope { slots: 1, updates: 1, views: 2, ..Scope::custom() };
     [
         base.clone(),
@@ -55,7 +57,8 @@ fn small_scopes() -> [Scope; 4] {
             lease: Some(SHORT_CLOCKS),
             ..base.clone()
         },
-        Scope { servers: 2, crashes: 1, flush: true, ..base },
+        Scope { servers: 2, crashes: 1, flush: true, ..base.clone() },
+        Scope { servers: 2, crashes: 1, compactions: 1, ..base },
     ]
 }
 
