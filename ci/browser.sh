@@ -4,21 +4,13 @@
 # ci/browser.sh [DIRECTORY]: the page and a screenshot are left in DIRECTORY, target/browser by default. Another
 # browser than Chromium from the path: CHROMIUM=/path/to/chrome.
 source "$(dirname "$0")/env.sh"
+source ci/chromium.sh
 need jq
 
 readonly WORDS=('server 2' 'crashes and restarts' 'holds the lease' 'Grant(')
 readonly PATIENCE_S=300
 into=${1:-target/browser}
 mkdir -p "$into"
-
-browser=${CHROMIUM:-}
-for name in chromium chromium-browser google-chrome; do
-    browser=${browser:-$(command -v "$name" || true)}
-done
-if [[ -z $browser ]]; then
-    need chromium
-    browser=$(command -v chromium)
-fi
 
 model=$(built model)
 directory=$(mktemp -d)
@@ -45,15 +37,9 @@ until link=$(grep -o -m1 "http://$address/#/steps/[^ ]*" "$directory/out") &&
 done
 echo "$link"
 
-# browse OPTION...: opens the link with a fresh profile.
-browse() {
-    timeout 180 "$browser" --headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
-        --disable-background-networking --disable-component-update --disable-sync \
-        --user-data-dir="$directory/profile-$RANDOM" --virtual-time-budget=20000 --window-size=1600,1200 \
-        "$@" "$link" 2>>"$directory/browser.log" || { tail "$directory/browser.log" >&2; fail "$browser failed"; }
-}
-browse --dump-dom >"$into/explorer.html"
-browse --screenshot="$(realpath "$into")/explorer.png" >/dev/null
+options=(--virtual-time-budget=20000 --window-size=1600,1200)
+browse "${options[@]}" --dump-dom "$link" >"$into/explorer.html"
+browse "${options[@]}" --screenshot="$(realpath "$into")/explorer.png" "$link" >/dev/null
 
 grep -q '<svg' "$into/explorer.html" || fail "$into/explorer.html: there is no diagram"
 # The text of the diagrams only, not of the lists of steps beside them.

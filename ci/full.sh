@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything: the fast tier, every bench once, the Explorer in a browser, other random schedules of the handlers, and
+# Everything: the fast tier, every bench once, the Explorer and the report in a browser, other random schedules of the handlers, and
 # many seeds of the simulation. Run it before a change is called done.
 source "$(dirname "$0")/env.sh"
-steps format dependencies lint docs no-std smoke check benches browser schedules simulation test
+steps format dependencies lint docs no-std smoke check benches browser report schedules simulation test

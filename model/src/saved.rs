@@ -276,8 +276,10 @@ impl Saved {
         let scope = &self.scope.bounds;
         scope.validate()?;
         let scope = variant.scope(scope);
-        (0..scope.servers)
-            .try_for_each(|server| variant.config(scope.config(ServerId(server))).validate())
+        let servers = (0..scope.servers).map(ServerId);
+        servers
+            .flat_map(|server| [scope.config(server), scope.restart_config(server)])
+            .try_for_each(|config| variant.config(config).validate())
             .map_err(|error| error.to_string())
     }
 

@@ -40,7 +40,7 @@ const RENEW_INTERVAL: Span = Span(60);
 
 /// A named bound.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default = "Scope::nothing")]
 pub struct Scope {
     /// Its name on the command line.
     #[serde(skip)]
@@ -125,6 +125,11 @@ impl Scope {
         recovery: false,
         probes: &["a view is established"],
     };
+
+    /// Bounds within which nothing can happen: what a saved file does not name, it did not know of.
+    fn nothing() -> Self {
+        Self { servers: 0, slots: 0, views: 0, updates: 0, ..Self::BASE.unnamed() }
+    }
 
     /// A scope of one's own, to be filled in.
     pub fn custom() -> Self {

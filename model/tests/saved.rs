@@ -168,3 +168,33 @@ fn an_action_that_is_not_possible_is_refused_with_what_is() {
     saved.steps[0].action = Act::Elect { server: spec::ServerId(9) };
     assert_eq!(replay(&system, &saved).refused.expect("there is no server 9").step, 1);
 }
+
+#[test]
+fn no_number_in_a_file_makes_it_panic() {
+    let file = directory("numbers").join("file.json");
+    let whole = serde_json::to_string(&counterexample("grant-forgotten")).expect("it has string keys");
+    let mut readable = 0;
+    let digits: Vec<_> =
+        whole.match_indices(|letter: char| letter.is_ascii_digit()).map(|(at, _)| at).collect();
+    for at in digits {
+        for number in ["0", "1", "7", "255", "256", "-1", "18446744073709551615", "null"] {
+            std::fs::write(&file, [&whole[..at], number, &whole[at + 1..]].concat()).expect("it is writable");
+            if let Ok(saved) = Saved::read(&file) {
+                replay(&saved.system(None).expect("it was checked"), &saved);
+                readable += 1;
+            }
+        }
+    }
+    assert!(readable > 100, "only {readable} were readable");
+}
+
+#[test]
+fn a_bound_that_a_file_does_not_name_is_none() {
+    let file = directory("older").join("file.json");
+    let saved = counterexample("quorum-half");
+    let text = serde_json::to_string(&saved).expect("it has string keys");
+    let older = text.replace(",\"forward\":false", "");
+    assert_ne!(older, text);
+    std::fs::write(&file, older).expect("it is writable");
+    assert_eq!(Saved::read(&file).expect("it is a file of an older build"), saved);
+}
