@@ -2,8 +2,8 @@
 # The model: every scope holds and was exhausted, and every variant falls.
 #
 # Runs the README's command as `--json` and judges the object that it prints by what this script asks for, not by
-# the exit code alone; compares the counts with the README's table; then runs each variant, which must end with exit
-# code 10.
+# the exit code alone; compares the counts with the README's table; then runs the first variants, each of which must end
+# with exit code 10, and `model variants`, whose object it judges likewise.
 # shellcheck disable=SC2016 # the dollars in quotes are jq's
 source "$(dirname "$0")/env.sh"
 need jq
@@ -12,6 +12,8 @@ readonly SCOPES_MIN=5
 readonly DISTINCT_MIN=1000000
 readonly VARIANTS=(quorum-half lowest-view promise-before-durable grant-forgotten lease-from-ack term-over-bound)
 readonly VIOLATED=10
+readonly KILLED_MIN=45
+readonly CONTROLS_MIN=3
 
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT
@@ -49,6 +51,7 @@ fi
 
 ((code == 0)) || fail "model check ended with exit code $code"
 
+# The first variants, by the names that they have always had.
 for variant in "${VARIANTS[@]}"; do
     code=0
     cargo run --quiet -p model -- check --variant "$variant" >"$report" || code=$?
@@ -58,3 +61,22 @@ for variant in "${VARIANTS[@]}"; do
     fi
     echo "variant $variant falls"
 done
+
+code=0
+cargo run --quiet -p model -- variants --json >"$report" || code=$?
+jq -r '.variants[] | "\(.name): \(.fell // "survives"), \(.steps // "no") steps, \(.distinct) distinct, \(.seconds) s"' "$report"
+# demand_variants WHAT FILTER: the filter must say true of the report.
+demand_variants() {
+    jq -e --argjson killed "$KILLED_MIN" --argjson controls "$CONTROLS_MIN" "$2" "$report" >/dev/null ||
+        fail "model variants --json: not true that $1 (exit code $code)"
+}
+demand_variants "it is the table of variants, in schema 1" '.schema == 1 and .command == "variants"'
+demand_variants "every variant breaks the property that it names" \
+    'all(.variants[] | select(.control | not); .expected != null and .fell == .expected and .steps > 0)'
+demand_variants "every control survives" 'all(.variants[] | select(.control); .expected == null and .fell == null)'
+demand_variants "at least $KILLED_MIN fall" '([.variants[] | select(.fell != null)] | length) >= $killed'
+demand_variants "at least $CONTROLS_MIN are controls" '([.variants[] | select(.control)] | length) >= $controls'
+demand_variants "each says where it was seen and which rule it breaks" \
+    'all(.variants[]; (.source | length) > 0 and (.rule | length) > 0 and (.scope | length) > 0)'
+demand_variants "all is well" '.ok == true'
+((code == 0)) || fail "model variants ended with exit code $code"

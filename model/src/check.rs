@@ -48,6 +48,8 @@ pub struct Request {
     pub memory_bytes: Option<usize>,
     /// When to end.
     pub deadline: Option<Instant>,
+    /// Whether the verdicts on a variant are on all properties, and not only on the one that must fall.
+    pub all: bool,
 }
 
 impl Request {
@@ -62,6 +64,7 @@ impl Request {
             workers: 1,
             memory_bytes: None,
             deadline: None,
+            all: false,
         }
     }
 
@@ -186,7 +189,7 @@ pub fn run(request: &Request, progress: &Progress) -> Vec<Outcome> {
 }
 
 /// One scope: all properties of the correct rules and of controls, or the one that the variant must break.
-fn explore(request: &Request, index: usize, progress: &Progress) -> Outcome {
+pub fn explore(request: &Request, index: usize, progress: &Progress) -> Outcome {
     let scope = &request.scopes[index];
     let system = || System::new(scope, request.variant, request.reductions);
     let search = |system| match request.engine {
@@ -194,7 +197,7 @@ fn explore(request: &Request, index: usize, progress: &Progress) -> Outcome {
         Engine::Stateright => reference(system, index, progress),
     };
     if let Some(property) = request.variant.falls() {
-        return search(system().only(property));
+        return search(if request.all { system().until(property) } else { system().only(property) });
     }
     let mut outcome = search(system());
     if request.engine == Engine::Stateright {
@@ -215,7 +218,7 @@ fn own(system: &System, request: &Request, index: usize, progress: &Progress) ->
         memory_bytes: request.memory_bytes.map(|bytes| bytes / request.side_by_side()),
         deadline: request.deadline,
         stop: &progress.stop,
-        until_broken: wanted,
+        until_broken: system.ends_with(),
     };
     let found = engine::search(system, &limits, &progress.searches[index]);
     let incomplete = match found.end {

@@ -7,6 +7,7 @@ pub(crate) mod replay;
 pub(crate) mod save;
 pub(crate) mod shell;
 pub(crate) mod simulate;
+pub(crate) mod variants;
 
 use std::io::{ErrorKind, Write};
 
@@ -50,10 +51,13 @@ pub(crate) fn scope_named(name: &str) -> Result<Scope, Failure> {
 /// The variant of that name; the correct rules if none is named.
 pub(crate) fn variant_named(name: Option<&str>) -> Result<Variant, Failure> {
     let Some(name) = name else { return Ok(Variant::Correct) };
-    let names = || variant::all().map(|variant| variant.name).collect::<Vec<_>>().join(", ");
-    variant::named(name).map(|description| description.variant).ok_or_else(|| {
-        Failure::new(Exit::Usage, format!("no variant is called '{name}'; there are {}", names()))
-    })
+    variant::named(name).map(|description| description.variant).ok_or_else(|| no_variant(name))
+}
+
+/// There is no such variant.
+pub(crate) fn no_variant(name: &str) -> Failure {
+    let names: Vec<_> = variant::all().map(|variant| variant.name).collect();
+    Failure::new(Exit::Usage, format!("no variant is called '{name}'; there are {}", names.join(", ")))
 }
 
 /// All reductions, or none.

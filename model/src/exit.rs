@@ -16,7 +16,7 @@ pub enum Exit {
     Violated = 10,
     /// A probe was never reached, or a state cannot recover.
     NotReached = 12,
-    /// A variant survived.
+    /// A variant survived, or a control fell.
     Survived = 13,
     /// Interrupted, or beyond a limit: nothing is said about what was not explored.
     Incomplete = 14,

@@ -25,6 +25,7 @@ pub mod exit;
 pub mod explore;
 pub mod html;
 pub mod intern;
+pub mod mutation;
 pub mod observe;
 pub mod page;
 pub mod probes;

@@ -14,6 +14,7 @@ Examples:
   model check --variant grant-forgotten  a rule replaced: the property that needs it falls
   model check --servers 3 --views 2 --slots 1 --updates 1 --crashes 1
   model simulate --minutes 10            random walks of five servers
+  model variants                         every rule replaced in turn
   model replay FILE --step               a saved counterexample, step by step
   model explore --path FILE              the same in stateright's Explorer
   model check --report DIR               one HTML file that shows everything
@@ -37,6 +38,8 @@ enum Command {
     Check(cmd::check::Arguments),
     /// Walk at random through scopes too large to exhaust
     Simulate(cmd::simulate::Arguments),
+    /// Try every variant: each must break the property that it names
+    Variants(cmd::variants::Arguments),
     /// Replay a saved counterexample through the handlers, and say whether it still fails
     Replay(cmd::replay::Arguments),
     /// Open stateright's Explorer, at the counterexample of a variant if one is named
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Check(arguments) => cmd::check::run(&arguments),
         Command::Simulate(arguments) => cmd::simulate::run(&arguments),
+        Command::Variants(arguments) => cmd::variants::run(&arguments),
         Command::Replay(arguments) => cmd::replay::run(&arguments),
         Command::Explore(arguments) => cmd::explore::run(&arguments),
         Command::Completions(arguments) => cmd::shell::completions(&arguments, Cli::command()),

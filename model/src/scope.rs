@@ -32,11 +32,18 @@ pub const CLOCKS: Clocks = Clocks { lease_term: 8, grant_term: 12, slow: 2, fast
 /// The same drift with terms of two steps, where the state space must stay small.
 pub const SHORT_CLOCKS: Clocks = Clocks { lease_term: 4, grant_term: 6, slow: 2, fast: 3 };
 
-/// How long a server waits for a sign of a leader before it stands, in clock units.
+/// Clocks that all go at one pace, and terms of one step: nothing is said about drift, and there is little to explore.
+pub const ONE_PACE: Clocks = Clocks { lease_term: 1, grant_term: 1, slow: 1, fast: 1 };
+
+/// How long a server waits for a sign of a leader before it stands, in clock units, and what chance may add.
 const ELECTION_TIMEOUT: i64 = 12;
 
-/// How often a leader without a lease confirms its view.
+/// How often a leader without a lease confirms its view. Recovery is over before such a leader takes its fourth renewal
+/// without progress for a sign that something is amiss, so that no other cure is needed than what repeats a message.
 const RENEW_INTERVAL: Span = Span(60);
+
+/// How long the others wait for it before they stand.
+const PATIENCE: Span = Span(72);
 
 /// A named bound.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -58,6 +65,10 @@ pub struct Scope {
     pub views: u8,
     /// How many of them by one server.
     pub views_each: u8,
+    /// Which servers may attempt a view, if not all: the first so many.
+    pub candidates: Option<u8>,
+    /// Pairs of servers that never hear of each other, in scopes that would be too large otherwise.
+    pub cut: Option<[(u8, u8); 2]>,
     /// Updates that clients submit, each once, each at any leader.
     pub updates: u8,
     /// How often clients ask again for an update that they have asked for, together, each time at any leader.
@@ -107,6 +118,8 @@ impl Scope {
         slots: 2,
         views: 2,
         views_each: 1,
+        candidates: None,
+        cut: None,
         updates: 2,
         retries: 0,
         crashes: 0,
@@ -164,7 +177,7 @@ impl Scope {
                 None => RENEW_INTERVAL,
             },
             // In a scope any timer may run out at any time; these delays matter to recovery only.
-            election_timeout: Span(ELECTION_TIMEOUT),
+            election_timeout: if self.lease.is_some() { Span(ELECTION_TIMEOUT) } else { PATIENCE },
             election_spread: Span(ELECTION_TIMEOUT),
             retry_interval: Span(ELECTION_TIMEOUT / 4),
             forward_interval: Span(ELECTION_TIMEOUT / 2),
@@ -219,6 +232,12 @@ impl Scope {
         Ok(())
     }
 
+    /// Whether two servers never hear of each other.
+    pub fn cuts(&self, one: ServerId, other: ServerId) -> bool {
+        let pair = (one.0.min(other.0), one.0.max(other.0));
+        self.cut.is_some_and(|pairs| pairs.contains(&pair))
+    }
+
     /// The slots that opened the clients' sessions before the exploration begins, one an update.
     pub fn sessions(&self) -> u64 {
         self.updates.into()
@@ -253,6 +272,11 @@ impl Scope {
         if self.views_each > 1 {
             parts.push(format!("up to {} by one server", self.views_each));
         }
+        parts.extend(
+            self.cut
+                .map(|[(a, b), (c, d)]| format!("{a} and {b} cut off from each other, as are {c} and {d}")),
+        );
+        parts.extend(self.candidates.map(|servers| format!("by the first {}", count(servers, "server"))));
         if self.crashes > 0 {
             parts.push(format!(
                 "{} of each server{}",

@@ -416,7 +416,7 @@ impl<'a> Run<'a> {
             let mut effects = Effects::new();
             self.node.replica.receive(from, message, NOW, &mut effects);
             self.carry_out(&mut effects);
-        } else {
+        } else if !self.stepper.scope.cuts(from, to) {
             let snapshot = self.offered(&message);
             self.sent.push(self.stepper.messages.intern(Envelope { from, to, message, snapshot }));
         }

@@ -55,6 +55,8 @@ pub struct System {
     symmetric: bool,
     /// The one property to look for, if not all.
     only: Option<&'static str>,
+    /// The one property that ends the search when it falls, if not the last that is looked for.
+    until: Option<&'static str>,
     /// The configuration that the scope means, whatever the variant makes of it.
     config: Config,
     /// What tries whether a state recovers, if the scope asks for it.
@@ -84,6 +86,7 @@ impl System {
             drop_dead: reductions.drop_dead,
             symmetric: reductions.symmetric && views_each == 1,
             only: None,
+            until: None,
             reached: AtomicU64::new(0),
             overflow: AtomicBool::new(false),
         }
@@ -94,6 +97,13 @@ impl System {
     #[must_use]
     pub fn only(mut self, property: &'static str) -> Self {
         self.only = Some(property);
+        self
+    }
+
+    /// The same, looking for all properties until this one falls.
+    #[must_use]
+    pub fn until(mut self, property: &'static str) -> Self {
+        self.until = Some(property);
         self
     }
 
@@ -148,6 +158,12 @@ impl System {
     pub fn looked_for(&self) -> u64 {
         let wanted = |at: &usize| self.only.is_none_or(|only| only == PROPERTIES[*at].name);
         (0..PROPERTIES.len()).filter(wanted).map(|at| 1 << at).sum()
+    }
+
+    /// The properties of which the last that falls ends the search, as bits by their places in [`PROPERTIES`].
+    pub fn ends_with(&self) -> u64 {
+        let ends = |at: &usize| self.until.is_some_and(|property| property == PROPERTIES[*at].name);
+        (0..PROPERTIES.len()).find(ends).map_or_else(|| self.looked_for(), |at| 1 << at)
     }
 
     /// The properties that a state breaks and that follow from facts and ghost, as bits by their places in
@@ -227,6 +243,9 @@ impl System {
 
     /// Whether a server may attempt its next view within the bounds.
     fn may_stand(&self, state: &State, server: ServerId) -> bool {
+        if self.scope.candidates.is_some_and(|candidates| server.0 >= candidates) {
+            return false;
+        }
         let view = state.nodes[usize::from(server.0)].replica.next_view();
         let mut elections = 0;
         for other in self.servers() {

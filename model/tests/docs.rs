@@ -26,7 +26,7 @@ fn hold(name: &str, table: &str) {
     }
 }
 
-/// Depends on the file that it writes, so both tables are written one after the other.
+/// Depends on the file that it writes, so all tables are written one after the other.
 #[test]
 fn the_tables_of_the_page_are_those_of_the_code() {
     // The counts stand in the README of the project, where people look first.
@@ -50,4 +50,6 @@ fn the_tables_of_the_page_are_those_of_the_code() {
         let _ = writeln!(table, "| {} | {} |", property.name, property.says);
     }
     hold("properties", &table);
+
+    hold("variants", &model::variant::table::markdown());
 }

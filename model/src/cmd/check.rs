@@ -110,6 +110,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         workers: arguments.workers.into(),
         memory_bytes: arguments.max_memory,
         deadline: arguments.time_limit.map(|limit| Instant::now() + limit),
+        all: false,
     };
     let place = Place::prepare(arguments.save.as_deref())?;
     arguments.report.as_deref().map_or(Ok(()), |directory| Place::Directory(directory.into()).probe())?;

@@ -2,7 +2,7 @@
 
 use spec::{
     Command, Config, Durable, Effect, Effects, LocalTime, Message, Record, Replica, Role, ServerId, Slot,
-    Span, View, When,
+    Span, Timer, View, When,
 };
 
 use super::Variant;
@@ -65,6 +65,9 @@ impl Variant {
             Self::CommittedSlotIgnored => {
                 let asked = matches!(input, Input::Deliver(envelope) if matches!(envelope.message, Message::Propose { .. }));
                 effects.retain(|effect| !(asked && sends_commit(effect)));
+            }
+            Self::NoRetry => {
+                effects.retain(|effect| !matches!(effect, Effect::Arm { timer: Timer::Retry, .. }));
             }
             Self::ReleaseWithRenewal => release_before_renewal(&mut effects),
             Self::PromiseBeforeDurable
@@ -185,11 +188,6 @@ impl Variant {
     pub fn time(self, scope: &Scope, input: Input) -> LocalTime {
         let Some(clocks) = scope.lease else { return NOW };
         match (self, input) {
-            (Self::GrantFromEarlier, Input::Deliver(envelope))
-                if matches!(envelope.message, Message::Renew { .. }) =>
-            {
-                NOW - Span(clocks.fast.into())
-            }
             (Self::StandsDespiteGrant, Input::Elect) => NOW + Span(clocks.grant_term.into()),
             (Self::ReadWithEarlierTime, Input::Read) => NOW - Span(clocks.slow.into()),
             _ => NOW,

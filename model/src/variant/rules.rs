@@ -8,6 +8,7 @@ use spec::{
 
 use super::Variant;
 use super::scopes::RESTART_CLOCKS;
+use crate::scope::SHORT_CLOCKS;
 
 impl Rules for Variant {
     fn is_quorum(&self, config: &Config, phase: Phase, votes: ServerSet) -> bool {
@@ -53,6 +54,8 @@ impl Rules for Variant {
             (Self::HoleFilledWithAnything, Choice::Propose(Command::NoOp)) => {
                 Choice::Propose(Command::Open { nonce: slot.0 })
             }
+            (Self::HolesStayOpen, Choice::Propose(Command::NoOp)) => Choice::Fetch,
+            (Self::UnfinishedSlots, Choice::Propose(command)) if *command != Command::NoOp => Choice::Fetch,
             (Self::LowestView, Choice::Propose(_)) => {
                 propose(reports().min_by_key(|report| report.view).map(|report| &report.command))
             }
@@ -119,6 +122,10 @@ impl Rules for Variant {
     ) -> LocalTime {
         let right = Paxos.grant_end(current, asked, now, grant_term);
         match self {
+            Self::GrantFromEarlier => {
+                let earlier = now - Span(SHORT_CLOCKS.fast.into());
+                Paxos.grant_end(current, asked, earlier, grant_term)
+            }
             Self::GrantShortened => now + grant_term,
             Self::LateCopyExtends => right.max(now + grant_term),
             _ => right,

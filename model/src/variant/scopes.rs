@@ -1,7 +1,7 @@
 //! Scopes for variants that no default scope shows, or shows only after a long search. As small as they can be: the
 //! rules as they are meant hold in each of them, and each is exhausted.
 
-use crate::scope::{Clocks, SHORT_CLOCKS, Scope};
+use crate::scope::{Clocks, ONE_PACE, SHORT_CLOCKS, Scope};
 
 /// The terms that a server is configured with after a restart, where a scope has it: half of [`SHORT_CLOCKS`].
 pub const RESTART_CLOCKS: Clocks = Clocks { lease_term: 2, grant_term: 3, ..SHORT_CLOCKS };
@@ -31,10 +31,11 @@ pub const VARIANT_SCOPES: &[Scope] = &[
         ..DUEL
     },
     Scope {
-        name: "resigned",
-        purpose: "a leader resigns and stands again",
+        name: "all-must-vote",
+        purpose: "every server elects itself, and a value needs the votes of all",
+        quorums: Some((1, 3)),
+        views: 3,
         views_each: 2,
-        resigns: 1,
         ..DUEL
     },
     Scope {
@@ -47,10 +48,16 @@ pub const VARIANT_SCOPES: &[Scope] = &[
         ..DUEL
     },
     Scope {
-        name: "catch-up",
+        name: "asked-for",
         purpose: "one leader, whose rounds tell the others what they lack",
         views: 1,
         rounds: 1,
+        ..Scope::BASE
+    },
+    Scope {
+        name: "recovers",
+        purpose: "two leaders and two slots, and every state must be able to recover",
+        recovery: true,
         ..Scope::BASE
     },
     Scope {
@@ -70,8 +77,11 @@ pub const VARIANT_SCOPES: &[Scope] = &[
         name: "five",
         purpose: "five servers: a view may pass a leader by unseen",
         servers: 5,
-        rounds: 1,
-        rounds_together: Some(1),
+        candidates: Some(2),
+        cut: Some([(0, 4), (1, 3)]),
+        rounds: 2,
+        rounds_together: Some(3),
+        lease: Some(ONE_PACE),
         ..DUEL
     },
     Scope {
@@ -99,22 +109,36 @@ pub const VARIANT_SCOPES: &[Scope] = &[
     },
     Scope { name: "lease-resigned", purpose: "two leaders, one of which resigns", resigns: 1, ..LEASE },
     Scope {
-        name: "lease-comeback",
-        purpose: "a leader resigns and leads again, beside another",
+        name: "lease-three",
+        purpose: "three leaders at one pace, and any server restarts",
         views: 3,
-        views_each: 2,
-        rounds_together: Some(3),
-        resigns: 1,
+        rounds_together: Some(2),
+        crashes: 1,
+        crashes_together: Some(1),
+        lease: Some(ONE_PACE),
         ..LEASE
     },
     Scope {
-        name: "lease-reborn",
-        purpose: "a leader restarts and leads again, beside another",
+        name: "lease-comeback",
+        purpose: "a leader restarts and leads again, beside another, at one pace",
         views: 3,
         views_each: 2,
+        candidates: Some(2),
         rounds_together: Some(3),
         crashes: 1,
         crashes_together: Some(1),
+        lease: Some(ONE_PACE),
+        ..LEASE
+    },
+    Scope {
+        name: "lease-handed-back",
+        purpose: "a leader resigns and leads again, beside another, at one pace",
+        views: 3,
+        views_each: 2,
+        candidates: Some(2),
+        rounds_together: Some(3),
+        resigns: 1,
+        lease: Some(ONE_PACE),
         ..LEASE
     },
     Scope {

@@ -91,6 +91,28 @@ pub(super) const VARIANTS: &[Description] = &[
         ..Description::BASE
     },
     Description {
+        variant: Variant::HolesStayOpen,
+        name: "thesis-holes-stay-open",
+        rows: &[21],
+        deviation: "a new leader leaves a slot open that nobody reported a vote for, below one that somebody did",
+        source: "thesis, Figure 5.6: starts_propose has a value for a slot only if a promise reported one or a client asked for one",
+        rule: "value_to_propose",
+        scope: "recovers",
+        falls: Some("recoverability"),
+        ..Description::BASE
+    },
+    Description {
+        variant: Variant::UnfinishedSlots,
+        name: "thesis-unfinished-slots",
+        rows: &[22],
+        deviation: "a new leader does not propose again what an old one began",
+        source: "thesis, Figure 5.6: starts_propose runs 'while pendingUpdates is not empty'",
+        rule: "value_to_propose",
+        scope: "recovers",
+        falls: Some("recoverability"),
+        ..Description::BASE
+    },
+    Description {
         variant: Variant::NewUpdateInReportedSlot,
         name: "new-update-in-reported-slot",
         rows: &[23],
@@ -197,9 +219,9 @@ pub(super) const VARIANTS: &[Description] = &[
         deviation: "a vote of an older view counts for the value of the newer one",
         source: "thesis, Figure 5.1: boolean[] acceptVotes, which nothing resets when a slot is proposed again; Figure 5.6",
         rule: "counts_vote",
-        scope: "resigned",
+        scope: "all-must-vote",
         falls: Some("learnt is chosen"),
-        reductions: Reductions { own_at_once: false, drop_dead: false, ..Reductions::ON },
+        reductions: Reductions { drop_dead: false, ..Reductions::ON },
         ..Description::BASE
     },
     Description {
@@ -218,17 +240,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rows: &[27],
         deviation: "a server that is asked for chosen values sends what it has only voted for",
         rule: "may_pass_on",
-        scope: "catch-up",
-        falls: Some("learnt is chosen"),
-        ..Description::BASE
-    },
-    Description {
-        variant: Variant::RefutedLeaderStays,
-        name: "refuted-leader-stays",
-        deviation: "a leader that learns another value than it proposed goes on leading, and its next mark commits its own value elsewhere",
-        source: "found by exploring this protocol",
-        rule: "refutes",
-        scope: "five",
+        scope: "asked-for",
         falls: Some("learnt is chosen"),
         ..Description::BASE
     },
@@ -243,13 +255,23 @@ pub(super) const VARIANTS: &[Description] = &[
         ..Description::BASE
     },
     Description {
+        variant: Variant::NoRetry,
+        name: "no-retry",
+        rows: &[54],
+        deviation: "a Propose whose votes were lost is never repeated",
+        rule: "boundary: Timer::Retry",
+        scope: "recovers",
+        falls: Some("recoverability"),
+        ..Description::BASE
+    },
+    Description {
         variant: Variant::CommittedSlotIgnored,
         name: "thesis-committed-slot-ignored",
         rows: &[52],
         deviation: "a Propose for a slot that is committed already is not answered",
         source: "thesis, Figure 5.4, handle_propose_msg: 'if history[updateSeq].committed is true, ignore this message'",
         rule: "boundary: the Commit that answers a Propose",
-        scope: "three-leaders",
+        scope: "recovers",
         harmless: Some(
             "nothing is contradicted; the leader learns the slot by reconciliation when it renews",
         ),

@@ -35,7 +35,9 @@ pub(super) const VARIANTS: &[Description] = &[
         source: "cockroach #23104, #123442",
         rule: "grant_end",
         scope: "lease-reconfigured",
-        falls: Some("lease exclusivity"),
+        harmless: Some(
+            "a request whose term fits the shorter grant comes from a holder that has restarted, and so no longer uses what the longer one covered",
+        ),
         ..Description::BASE
     },
     Description {
@@ -65,7 +67,7 @@ pub(super) const VARIANTS: &[Description] = &[
         name: "grant-from-earlier",
         rows: &[37],
         deviation: "the grantor measures from a time read before the request came in",
-        rule: "boundary: the time of a Renew",
+        rule: "grant_end",
         scope: "lease-moves",
         falls: Some("lease exclusivity"),
         ..Description::BASE
@@ -101,7 +103,7 @@ pub(super) const VARIANTS: &[Description] = &[
         deviation: "a Release that comes late ends a grant of a newer view",
         source: "thesis 4.3.2: 'unless the leaseholder forsake its lease', without a message or a view for it",
         rule: "may_end_grant",
-        scope: "lease-comeback",
+        scope: "lease-three",
         falls: Some("lease exclusivity"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
         ..Description::BASE
@@ -147,7 +149,7 @@ pub(super) const VARIANTS: &[Description] = &[
         deviation: "a restarted leader takes its old view up again, and with it a late grant of its old lease",
         source: "thesis 4.3.3, where it must tell grant and extension apart",
         rule: "next_view",
-        scope: "lease-reborn",
+        scope: "lease-comeback",
         falls: Some("lease exclusivity"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
         ..Description::BASE
@@ -158,7 +160,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rows: &[34, 39],
         deviation: "a grant of an earlier view of the same server counts for the later one",
         rule: "counts_grant",
-        scope: "lease-comeback",
+        scope: "lease-handed-back",
         falls: Some("lease exclusivity"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
         ..Description::BASE

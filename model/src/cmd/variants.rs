@@ -1,0 +1,65 @@
+//! `model variants`: tries every variant, and says which rules the check can do without.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use clap::Args;
+use model::check::Progress;
+use model::exit::{Exit, Failure};
+use model::mutation;
+use model::variant::{self, Description};
+
+use super::print;
+use super::progress::{show, stop_on_interrupt};
+
+const EXAMPLES: &str = "\
+Examples:
+  model variants                                  all of them, several side by side
+  model variants thesis-refusal-quits wiped-disk  two of them
+  model check --variant wiped-disk                one, step by step
+
+Exit codes: 0 each breaks what it must, and the controls nothing; 13 one survived, or a control fell; 14 incomplete";
+
+/// The command line of `model variants`.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// Variants by name; all of them if none is named
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// How many to try at the same time
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    let variants: Vec<_> = if arguments.names.is_empty() {
+        variant::all().collect()
+    } else {
+        arguments.names.iter().map(|name| named(name)).collect::<Result<_, _>>()?
+    };
+    let threads = arguments
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+    let progress = Arc::new(Progress::new(variants.len()));
+    stop_on_interrupt(&progress)?;
+    let trials = std::thread::scope(|watched| {
+        watched.spawn(|| show(&mutation::scopes(&variants), &progress));
+        let trials = mutation::run(&variants, threads, &progress);
+        progress.stop.store(true, Ordering::Relaxed);
+        trials
+    });
+    if arguments.json {
+        print(&format!("{}\n", mutation::json(&trials)))?;
+    } else {
+        print(&mutation::text(&trials))?;
+    }
+    Ok(mutation::exit(&trials))
+}
+
+fn named(name: &str) -> Result<&'static Description, Failure> {
+    variant::named(name).ok_or_else(|| super::no_variant(name))
+}
