@@ -38,11 +38,10 @@ pub const ONE_PACE: Clocks = Clocks { lease_term: 1, grant_term: 1, slow: 1, fas
 /// How long a server waits for a sign of a leader before it stands, in clock units, and what chance may add.
 const ELECTION_TIMEOUT: i64 = 12;
 
-/// How often a leader without a lease confirms its view. Recovery is over before such a leader takes its fourth renewal
-/// without progress for a sign that something is amiss, so that no other cure is needed than what repeats a message.
+/// How often a leader without a lease confirms its view.
 const RENEW_INTERVAL: Span = Span(60);
 
-/// How long the others wait for it before they stand.
+/// How long the others wait for that before they stand, in scopes where they are patient.
 const PATIENCE: Span = Span(72);
 
 /// A named bound.
@@ -103,6 +102,9 @@ pub struct Scope {
     pub forward: bool,
     /// Whether every state must be able to recover.
     pub recovery: bool,
+    /// Whether servers wait for a leader without a lease as long as it may be silent. Then no election cures what it
+    /// leaves undone.
+    pub patient: bool,
     /// The probes that must be reached, by name.
     #[serde(skip)]
     pub probes: &'static [&'static str],
@@ -136,6 +138,7 @@ impl Scope {
         flush: false,
         forward: false,
         recovery: false,
+        patient: false,
         probes: &["a view is established"],
     };
 
@@ -177,7 +180,7 @@ impl Scope {
                 None => RENEW_INTERVAL,
             },
             // In a scope any timer may run out at any time; these delays matter to recovery only.
-            election_timeout: if self.lease.is_some() { Span(ELECTION_TIMEOUT) } else { PATIENCE },
+            election_timeout: if self.patient { PATIENCE } else { Span(ELECTION_TIMEOUT) },
             election_spread: Span(ELECTION_TIMEOUT),
             retry_interval: Span(ELECTION_TIMEOUT / 4),
             forward_interval: Span(ELECTION_TIMEOUT / 2),
@@ -328,7 +331,7 @@ impl Scope {
             parts.push("forwarding".into());
         }
         if self.recovery {
-            parts.push("recovery".into());
+            parts.push(if self.patient { "recovery by patient servers".into() } else { "recovery".into() });
         }
         parts.join(", ")
     }

@@ -56,8 +56,9 @@ pub const VARIANT_SCOPES: &[Scope] = &[
     },
     Scope {
         name: "recovers",
-        purpose: "two leaders and two slots, and every state must be able to recover",
+        purpose: "two leaders and two slots, and every state must be able to recover without further elections",
         recovery: true,
+        patient: true,
         ..Scope::BASE
     },
     Scope {
