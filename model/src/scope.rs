@@ -470,7 +470,7 @@ pub const SCOPES: &[Scope] = &[
         ..Scope::BASE
     },
     Scope {
-        name: "catch-up",
+        name: "lagging",
         purpose: "a renewal tells a follower that it lags behind what the leader has forgotten",
         slots: 1,
         rounds: 1,

@@ -325,7 +325,9 @@ impl<'a> Run<'a> {
     fn carry_out(&mut self, effects: &mut Effects<Value>) {
         let me = self.node.replica.config().me;
         let variant = self.stepper.variant;
-        for effect in variant.effects(me, self.input, effects.drain()) {
+        let mut listed = variant.effects(me, self.input, effects.drain());
+        variant.forgetful(&self.node.replica, &mut listed);
+        for effect in listed {
             self.events.extend(variant.told_early(me, &effect));
             if let Effect::Arm { timer, after, spread } = effect {
                 self.arm(timer, after, spread);
@@ -372,7 +374,8 @@ impl<'a> Run<'a> {
 
     /// Makes a snapshot durable, and tells the handlers.
     fn install(&mut self, kept: Kept, effects: &mut Effects<Value>) {
-        let snapshot = kept.snapshot.clone();
+        let snapshot = self.stepper.variant.installed(&self.node.replica, kept.snapshot.clone());
+        let kept = Kept { snapshot: snapshot.clone(), ..kept };
         if self.node.snapshots.iter().all(|held| held.snapshot.slot != snapshot.slot) {
             self.node.snapshots.push(kept);
         }

@@ -6,6 +6,7 @@ use spec::{
 };
 
 use super::Variant;
+use super::snapshots::{as_far_as_reported, truncate};
 use crate::scope::{CLOCKS, Clocks, Scope};
 use crate::state::{NOW, Node, Value};
 use crate::step::{Event, Input};
@@ -44,6 +45,9 @@ impl Variant {
         match (self, message) {
             (Self::RefusalIsPromise, &Message::Reject { view, .. }) => {
                 (from, Message::Promise { view, committed: Slot::NONE, reports: Vec::new() })
+            }
+            (Self::ForgottenTakenForHole, Message::Promise { view, reports, .. }) => {
+                (from, as_far_as_reported(*view, reports))
             }
             (Self::VoterCountedTwice, Message::Promise { .. }) => (uncounted(replica, from), message.clone()),
             _ => (from, message.clone()),
@@ -215,6 +219,10 @@ impl Variant {
                     node.replica = before.replica.clone();
                     node.replica.shift_time(Span(node.replica.config().lease_term.0 - rest.0));
                 }
+            }
+            (Self::OlderSnapshotTruncates, Input::Deliver(envelope)) => {
+                let late = envelope.snapshot.as_ref();
+                late.into_iter().for_each(|late| truncate(late, before, node));
             }
             (Self::LogReplayedTwice, Input::Crash(_)) => node.applied.clone_from(&before.applied),
             (Self::RejectionRollsBack, Input::Deliver(envelope))

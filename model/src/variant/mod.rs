@@ -5,11 +5,13 @@
 //! - [`table`] describes them: what each does, who shipped it, which property falls and where.
 //! - [`rules`] replaces functions of [`spec::Rules`].
 //! - [`boundary`] does wrong what the handlers leave to others: effects, configuration, disk, clocks.
+//! - [`snapshots`] does so with snapshots.
 //! - [`scopes`] are small scopes for those that no default scope shows.
 
 pub mod boundary;
 pub mod rules;
 pub mod scopes;
+pub mod snapshots;
 pub mod table;
 
 use crate::system::Reductions;
@@ -32,6 +34,8 @@ pub enum Variant {
     CommittedSlotIgnored,
     EvictedSessionApplied,
     FailedWrite,
+    ForgottenTakenForHole,
+    ForgottenUnreported,
     GrantForgotten,
     GrantFromEarlier,
     GrantIgnored,
@@ -57,6 +61,7 @@ pub enum Variant {
     NewUpdateInReportedSlot,
     NoDriftMargin,
     NoRetry,
+    OlderSnapshotTruncates,
     OneViewField,
     OwnVoteBeforeWrite,
     PrepareBeforeDurable,
@@ -75,6 +80,8 @@ pub enum Variant {
     ReleaseWithRenewal,
     RequestKeepsRound,
     RetryExecutedTwice,
+    SnapshotForgetsPromise,
+    SnapshotWithoutSessions,
     StalePromise,
     StandsDespiteGrant,
     TermOverBound,

@@ -43,6 +43,13 @@ impl Rules for Variant {
         }
     }
 
+    fn promised_by_snapshot(&self, promised: View) -> View {
+        match self {
+            Self::SnapshotForgetsPromise => View::NONE,
+            _ => Paxos.promised_by_snapshot(promised),
+        }
+    }
+
     fn value_to_propose<V: Value>(&self, slot: Slot, promises: &Promises<V>) -> Choice<V> {
         let reports =
             || promises.values().flat_map(|said| &said.reports).filter(|report| report.slot == slot);

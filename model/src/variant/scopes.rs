@@ -93,6 +93,26 @@ pub const VARIANT_SCOPES: &[Scope] = &[
         sessions_max: Some(1),
         ..Scope::BASE
     },
+    Scope {
+        name: "forgotten",
+        purpose: "two leaders and one slot, which its servers forget",
+        compactions: 1,
+        ..DUEL
+    },
+    Scope {
+        name: "forgotten-between",
+        purpose: "a leader is brought up to date while an older one goes on proposing",
+        updates: 3,
+        compactions: 1,
+        ..Scope::BASE
+    },
+    Scope {
+        name: "forgotten-retry",
+        purpose: "a client asks again, and a server forgets the slot that its update was decided in first",
+        retries: 1,
+        compactions: 1,
+        ..Scope::BASE
+    },
     Scope { name: "lease-moves", purpose: "two leaders, a request each", ..LEASE },
     Scope {
         name: "lease-restart",

@@ -4,12 +4,13 @@ mod agreement;
 mod disk;
 mod lease;
 mod reads;
+mod snapshots;
 
 use super::Description;
 
 /// The parts of the table, in order.
 pub const TABLES: &[&[Description]] =
-    &[agreement::VARIANTS, disk::VARIANTS, lease::VARIANTS, reads::VARIANTS];
+    &[agreement::VARIANTS, disk::VARIANTS, lease::VARIANTS, reads::VARIANTS, snapshots::VARIANTS];
 
 /// The whole table, in Markdown: what `model/README.md` has between its marks.
 pub fn markdown() -> String {

@@ -74,7 +74,6 @@ pub(super) const VARIANTS: &[Description] = &[
     Description {
         variant: Variant::UnsentTakenForHole,
         name: "unsent-taken-for-hole",
-        rows: &[59],
         deviation: "a slot that a promiser has committed without sending its value is taken for a hole",
         source: "found by exploring this protocol",
         rule: "value_to_propose",
