@@ -19,21 +19,30 @@ trap 'rm -rf "$directory"' EXIT
 code=0
 "$model" check --variant grant-forgotten --save "$directory/found.json" --report "$into" >/dev/null || code=$?
 ((code == 10)) || fail "model check --variant grant-forgotten --report ended with exit code $code"
-report=$into/check.html
-for part in '<svg ' 'believes in the lease' 'id=.errata.' 'id=.scopes.' 'prefers-color-scheme'; do
-    grep -q "$part" "$report" || fail "$report: there is no $part"
-done
-if grep -Eo '<script|src=|@import|url\(.?http|<iframe|rel=.stylesheet' "$report"; then
-    fail "$report wants to load something"
-fi
+"$model" variants grant-forgotten lowest-view promise-before-durable late-copy-extends --report "$into" >/dev/null ||
+    fail "model variants --report failed"
+
+# complete REPORT PART...: it has every part, and wants to load nothing.
+complete() {
+    local report=$1 part
+    shift
+    for part in 'id=.errata.' 'id=.limits.' '<svg ' 'believes in the lease' 'prefers-color-scheme' "$@"; do
+        grep -q "$part" "$report" || fail "$report: there is no $part"
+    done
+    if grep -Eo '<script|src=|@import|url\(.?http|<iframe|rel=.stylesheet' "$report"; then
+        fail "$report wants to load something"
+    fi
+}
+complete "$into/check.html" 'id=.scopes.' 'id=.properties.' 'id=.probes.' 'id=.variants.'
+complete "$into/variants.html" 'id=.table.' 'id=.controls.' 'id=.counterexamples.'
 
 # The copy: a script of its own may run, and tells the page that frames it what it finds. In a frame the width is that
 # which was asked for; a window is never narrower than 500.
-sed 's/<meta http-equiv=.Content-Security-Policy.[^>]*>//' "$report" >"$directory/measured.html"
-cat >>"$directory/measured.html" <<'SCRIPT'
+cat >"$directory/script.html" <<'SCRIPT'
 <script>
 addEventListener("load", () => setTimeout(() => parent.postMessage(JSON.stringify(measure()), "*"), 500));
 const measure = () => {
+document.querySelectorAll("details").forEach((folded) => folded.open = true);
 const box = (element) => element.getBoundingClientRect();
 const wrong = [];
 if (document.documentElement.scrollWidth > innerWidth) {
@@ -104,24 +113,28 @@ document.body.append(frame);
 </script>
 FRAME
 
-# look NAME WIDTH SCHEME: takes a screenshot of the report, and measures the copy.
+# look REPORT NAME WIDTH SCHEME: takes a screenshot of the report, and measures the copy.
 look() {
-    local name=$1 width=$2 scheme=$3 found
+    local report=$into/$1.html name=$1-$2 width=$3 scheme=$4 found
     # 0 is dark and 1 is light.
     local options=(--window-size="$width,4000" --hide-scrollbars --blink-settings=preferredColorScheme="$scheme")
-    browse "${options[@]}" --screenshot="$(realpath "$into")/$name.png" \
-        "file://$(realpath "$report")" >/dev/null
+    browse "${options[@]}" --screenshot="$(realpath "$into")/$name.png" "file://$(realpath "$report")" >/dev/null
+    sed 's/<meta http-equiv=.Content-Security-Policy.[^>]*>//' "$report" |
+        cat - "$directory/script.html" >"$directory/measured.html"
     browse "${options[@]}" --virtual-time-budget=5000 --dump-dom "file://$directory/frame.html#$width" \
         >"$directory/$name.html"
-    found=$(grep -o '<pre id="measured">.*</pre>' "$directory/$name.html" | sed 's/<[^>]*>//g; s/&gt;/>/g; s/&lt;/</g; s/&amp;/\&/g')
+    found=$(grep -o '<pre id="measured">.*</pre>' "$directory/$name.html" |
+        sed 's/<[^>]*>//g; s/&gt;/>/g; s/&lt;/</g; s/&amp;/\&/g')
     echo "$name: $found"
     [[ -n $found ]] || fail "$report: $name could not be measured"
     jq -e --argjson dark "$((1 - scheme))" --argjson width "$width" \
-        '.width == $width and .dark == ($dark == 1) and .diagrams > 0 and (.wrong | length) == 0' <<<"$found" >/dev/null ||
-        fail "$report: $name is not as it should be; see $into/$name.png"
+        '.width == $width and .dark == ($dark == 1) and .diagrams > 0 and (.wrong | length) == 0' \
+        <<<"$found" >/dev/null || fail "$report: $name is not as it should be; see $into/$name.png"
 }
-look light 1300 1
-look dark 1300 0
-look narrow 400 1
-look narrow-dark 400 0
-echo "the report asks for nothing and nothing overflows: $into"
+for report in check variants; do
+    look "$report" light 1300 1
+    look "$report" dark 1300 0
+    look "$report" narrow 400 1
+    look "$report" narrow-dark 400 0
+done
+echo "the reports ask for nothing and nothing overflows: $into"

@@ -74,7 +74,7 @@ impl Cell {
             Self::Mark(good, text) => {
                 let (class, sign) = if *good { ("good", "✓") } else { ("bad", "✗") };
                 format!(
-                    "<span class='{class}'><span aria-hidden='true'>{sign}</span> {}</span>",
+                    "<span class='{class}'><span aria-hidden='true'>{sign}</span>&nbsp;{}</span>",
                     escaped(text)
                 )
             }

@@ -1,5 +1,9 @@
-//! The HTML report of `check`: one file that says what was explored, what holds, what was reached, how a
+//! The HTML reports. That of `check` is here: one file that says what was explored, what holds, what was reached, how a
 //! counterexample goes, and where the handlers differ from the paper.
+
+mod variants;
+
+pub use variants::variants;
 
 use std::fmt::Write;
 use std::time::SystemTime;
@@ -37,8 +41,8 @@ pub fn check(checked: &Checked<'_>) -> String {
     }
     sections.push(("properties", "Properties", held(checked.outcomes)));
     sections.push(("probes", "Probes", probes(checked.outcomes)));
-    sections.push(("variants", "Variants", variants()));
-    sections.push(("limits", "What this covers, and what not", markdown(part(README, "limits"))));
+    sections.push(("variants", "Variants", all_variants()));
+    sections.push(("limits", "What this covers, and what not", limits()));
     sections.push(("errata", "Where the handlers differ from the thesis", errata()));
     page(&title(checked.variant), &lead(checked), &sections)
 }
@@ -58,20 +62,22 @@ fn lead(checked: &Checked<'_>) -> String {
     let class = if good { "good" } else { "bad" };
     let sum = |count: fn(&Outcome) -> usize| grouped(outcomes.iter().map(count).sum());
     let seconds: f64 = outcomes.iter().map(|outcome| outcome.elapsed.as_secs_f64()).sum();
-    let facts = [
-        ("Made", utc(moment)),
-        ("By", format!("model {}", env!("CARGO_PKG_VERSION"))),
+    let verdict = escaped(report::conclusion(variant, outcomes).trim());
+    let counts = [
         ("Distinct states", sum(|outcome| outcome.distinct)),
         ("Transitions", sum(|outcome| outcome.states)),
         ("Search time of all scopes", format!("{seconds:.1} s")),
         ("Exit code", (exit as u8).to_string()),
     ];
-    let mut text = format!(
-        "<p class='verdict {class}'>{}</p>\n<dl class='facts'>",
-        escaped(report::conclusion(variant, outcomes).trim())
-    );
-    for (name, value) in facts {
-        let _ = write!(text, "<dt>{name}</dt><dd>{}</dd>", escaped(&value));
+    format!("<p class='verdict {class}'>{verdict}</p>\n{}", facts(moment, &counts))
+}
+
+/// What is worth knowing of a run, after when it was made and by what.
+fn facts(moment: SystemTime, more: &[(&str, String)]) -> String {
+    let made = [("Made", utc(moment)), ("By", format!("model {}", env!("CARGO_PKG_VERSION")))];
+    let mut text = String::from("<dl class='facts'>");
+    for (name, value) in made.iter().chain(more) {
+        let _ = write!(text, "<dt>{name}</dt><dd>{}</dd>", escaped(value));
     }
     text + "</dl>\n"
 }
@@ -152,7 +158,7 @@ fn probes(outcomes: &[Outcome]) -> String {
     intro.to_string() + &table("What was reached", &["Scope", "Probe", "Reached"], &rows)
 }
 
-fn variants() -> String {
+fn all_variants() -> String {
     let rows: Vec<_> = variant::all()
         .map(|variant| {
             vec![
@@ -204,6 +210,10 @@ fn figure(saved: &Saved, id: &str) -> String {
     let svg = diagram::titled(&system, &replay(&system, saved).run, id, &title);
     let caption = "The same as a sequence diagram";
     format!("<figure><figcaption>{caption}</figcaption>{}{svg}</div></figure>\n", scrolling(caption))
+}
+
+fn limits() -> String {
+    markdown(part(README, "limits"))
 }
 
 fn errata() -> String {

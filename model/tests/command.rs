@@ -119,20 +119,19 @@ fn without_save_a_counterexample_goes_to_the_cache_and_not_to_the_current_direct
 fn a_report_is_one_file_that_asks_for_nothing() {
     let into = directory("report");
     printed(&["check", "--variant", "quorum-half", "--report", text(&into)], Exit::Violated);
-    let page = std::fs::read_to_string(into.join("check.html")).expect("the report was written");
-    for part in [
-        "<h1>",
-        "<svg ",
-        "id='scopes'",
-        "id='properties'",
-        "id='variants'",
-        "id='errata'",
-        "prefers-color-scheme",
+    printed(&["variants", "quorum-half", "promises-below", "--report", text(&into)], Exit::Done);
+    for (name, parts) in [
+        ("check.html", ["id='scopes'", "id='properties'", "id='variants'"]),
+        ("variants.html", ["id='table'", "id='controls'", "id='counterexamples'"]),
     ] {
-        assert!(page.contains(part), "there is no {part}");
-    }
-    for request in ["<script", "src=", "@import", "url(http", "<link rel='stylesheet'", "<iframe"] {
-        assert!(!page.contains(request), "the page has {request}");
+        let page = std::fs::read_to_string(into.join(name)).expect("the report was written");
+        let all = ["<h1>", "<svg ", "id='errata'", "prefers-color-scheme"];
+        for part in all.into_iter().chain(parts) {
+            assert!(page.contains(part), "{name}: there is no {part}");
+        }
+        for request in ["<script", "src=", "@import", "url(http", "rel='stylesheet'", "<iframe"] {
+            assert!(!page.contains(request), "{name} has {request}");
+        }
     }
 }
 

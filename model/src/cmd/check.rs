@@ -16,7 +16,7 @@ use model::scope::{SCOPES, Scope};
 use model::variant::{self, Variant};
 
 use super::progress::{show, stop_on_interrupt};
-use super::save::{Place, write_report};
+use super::save::{Place, prepare_report, write_report};
 use super::{Own, print, program, reductions, scope_named, variant_named};
 
 /// The command line of `model check`.
@@ -113,7 +113,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         all: false,
     };
     let place = Place::prepare(arguments.save.as_deref())?;
-    arguments.report.as_deref().map_or(Ok(()), |directory| Place::Directory(directory.into()).probe())?;
+    prepare_report(arguments.report.as_deref())?;
     let progress = Arc::new(Progress::new(request.scopes.len()));
     stop_on_interrupt(&progress)?;
     let mut outcomes = std::thread::scope(|threads| {

@@ -43,7 +43,7 @@ impl Place {
     ///
     /// # Errors
     /// If nothing can be written there.
-    pub(crate) fn probe(&self) -> Result<(), Failure> {
+    fn probe(&self) -> Result<(), Failure> {
         let directory = self.directory();
         let file = directory.join(format!(".model-{}", std::process::id()));
         std::fs::create_dir_all(directory)
@@ -70,6 +70,14 @@ impl Place {
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Runtime, format!("cannot write to {}: {error}; choose another place", path.display()))
+}
+
+/// Makes sure that a report can be written, before the long work begins.
+///
+/// # Errors
+/// If nothing can be written there.
+pub(crate) fn prepare_report(directory: Option<&Path>) -> Result<(), Failure> {
+    directory.map_or(Ok(()), |directory| Place::Directory(directory.into()).probe())
 }
 
 /// Writes a report, and says where.

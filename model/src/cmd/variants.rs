@@ -1,21 +1,26 @@
 //! `model variants`: tries every variant, and says which rules the check can do without.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use clap::Args;
 use model::check::Progress;
 use model::exit::{Exit, Failure};
 use model::mutation;
+use model::page;
 use model::variant::{self, Description};
 
 use super::print;
 use super::progress::{show, stop_on_interrupt};
+use super::save::{prepare_report, write_report};
 
 const EXAMPLES: &str = "\
 Examples:
   model variants                                  all of them, several side by side
   model variants thesis-refusal-quits wiped-disk  two of them
+  model variants --report DIR                     with every counterexample, in one HTML file
   model check --variant wiped-disk                one, step by step
 
 Exit codes: 0 each breaks what it must, and the controls nothing; 13 one survived, or a control fell; 14 incomplete";
@@ -30,6 +35,9 @@ pub(crate) struct Arguments {
     /// How many to try at the same time
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Write an HTML report, one file that needs no other, to this directory
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -44,6 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let threads = arguments
         .threads
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+    prepare_report(arguments.report.as_deref())?;
     let progress = Arc::new(Progress::new(variants.len()));
     stop_on_interrupt(&progress)?;
     let trials = std::thread::scope(|watched| {
@@ -52,6 +61,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         progress.stop.store(true, Ordering::Relaxed);
         trials
     });
+    if let Some(directory) = &arguments.report {
+        write_report(directory, "variants.html", &page::variants(&trials, SystemTime::now()))?;
+    }
     if arguments.json {
         print(&format!("{}\n", mutation::json(&trials)))?;
     } else {
