@@ -32,6 +32,7 @@ pub mod probes;
 pub mod properties;
 pub mod recovery;
 pub mod reduction;
+pub mod refinement;
 pub mod replay;
 pub mod report;
 pub mod saved;

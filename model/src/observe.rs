@@ -3,6 +3,7 @@
 use spec::{Command, Config, Effect, Message, Phase, Role, Rules, ServerId, ServerSet, Slot, View};
 
 use crate::intern::Interner;
+use crate::refinement::{Machine, Refused};
 use crate::scope::Scope;
 use crate::state::{Broken, Choice, Ghost, GhostRef, Node, Observed, State, Value};
 use crate::step::{Event, Input, Local};
@@ -14,6 +15,7 @@ pub struct Observer {
     /// What makes a quorum is the rules' word, right or wrong.
     variant: Variant,
     config: Config,
+    machine: Machine,
     ghosts: Interner<Ghost, &'static Observed>,
 }
 
@@ -21,7 +23,7 @@ impl Observer {
     /// An observer of one scope.
     pub fn new(scope: Scope, variant: Variant) -> Self {
         let config = variant.config(scope.config(ServerId(0)));
-        Self { scope, variant, config, ghosts: Interner::default() }
+        Self { machine: Machine::new(&scope), scope, variant, config, ghosts: Interner::default() }
     }
 
     /// The ghost before anything happened.
@@ -50,6 +52,9 @@ impl Observer {
         if proposes_twice(local) || proposes_otherwise(before, local) {
             broken.push(Broken::OneValuePerView);
         }
+        if self.refused((before, after), &observed.ghost, &was, local).is_some() {
+            broken.push(Broken::NotRefined);
+        }
         let exposed = after.nodes.iter().filter_map(|node| node.readable).max().unwrap_or(Slot::NONE);
         let ghost = observed.ghost;
         if broken.is_empty() && (exposed <= ghost.visible || !ghost.stands(Broken::Read)) {
@@ -62,6 +67,27 @@ impl Observer {
         if !stale {
             next.visible = next.visible.max(exposed);
         }
+        self.ghosts.intern(next)
+    }
+
+    /// The guard of the abstract machine that a step breaks; `ghost` knows of the step.
+    pub fn refused(
+        &self,
+        states: (&State, &State),
+        ghost: &Ghost,
+        was: &Node,
+        local: &Local,
+    ) -> Option<Refused> {
+        local.refused.or_else(|| self.machine.global(states, ghost, was, local))
+    }
+
+    /// What is known after time has passed, if one of these clocks went astray.
+    pub fn astray(&self, ghost: GhostRef, mut clocks: impl Iterator<Item = &'static Local>) -> GhostRef {
+        if clocks.all(|local| local.refused.is_none()) || !ghost.stands(Broken::NotRefined) {
+            return ghost;
+        }
+        let mut next = Ghost::clone(&ghost);
+        next.break_it(Broken::NotRefined);
         self.ghosts.intern(next)
     }
 
@@ -161,7 +187,10 @@ pub fn shows(state: &State) -> bool {
 
 /// Whether nothing but a read that can be served makes the observer note anything about a step.
 pub fn quiet(was: &Node, input: Input, local: &Local) -> bool {
-    local.events.is_empty() && proposals(local).next().is_none() && !unseats(was, input, &local.node)
+    local.events.is_empty()
+        && local.refused.is_none()
+        && proposals(local).next().is_none()
+        && !unseats(was, input, &local.node)
 }
 
 /// Whether a leader with a lease is no longer on its way as a leader of this or a higher view, and not by its own will.

@@ -121,6 +121,11 @@ pub const PROPERTIES: &[Rule] = &[
         holds: |seen| seen.ghost.stands(Broken::LeaderUnseated),
     },
     Rule {
+        name: "refinement",
+        says: "Every step of the handlers is a step of the abstract machine, or several, or none.",
+        holds: |seen| seen.ghost.stands(Broken::NotRefined),
+    },
+    Rule {
         name: RECOVERABILITY,
         says: "Without faults and losses from here on, everything gets done: no reachable state is wedged.",
         holds: recovers,
@@ -136,7 +141,7 @@ pub fn properties() -> Vec<Property<System>> {
     fn holds<const AT: usize>(system: &System, state: &State) -> bool {
         system.holds(AT, state)
     }
-    const CONDITIONS: [fn(&System, &State) -> bool; 13] = [
+    const CONDITIONS: [fn(&System, &State) -> bool; 14] = [
         holds::<0>,
         holds::<1>,
         holds::<2>,
@@ -150,6 +155,7 @@ pub fn properties() -> Vec<Property<System>> {
         holds::<10>,
         holds::<11>,
         holds::<12>,
+        holds::<13>,
     ];
     const { assert!(CONDITIONS.len() == PROPERTIES.len()) };
     PROPERTIES.iter().zip(CONDITIONS).map(|(rule, holds)| Property::always(rule.name, holds)).collect()

@@ -118,6 +118,8 @@ pub enum Broken {
     Uncovered,
     /// A leader with a valid lease left its view, and not for a higher one of its own.
     LeaderUnseated,
+    /// A step was none of the abstract machine.
+    NotRefined,
 }
 
 /// What an observer knows about the run so far and no server does: ghost state.
@@ -142,7 +144,7 @@ pub struct Ghost {
     /// How often a leader has resigned.
     pub resigns: u8,
     /// Bits of [`Broken`].
-    pub broken: u8,
+    pub broken: u16,
 }
 
 /// What an observer has seen after a step.

@@ -8,6 +8,7 @@ use spec::{
 
 use crate::intern::Interner;
 use crate::properties::Facts;
+use crate::refinement::{Machine, Refused};
 use crate::scope::Scope;
 use crate::state::{Choice, Envelope, FactsRef, Held, Kept, MessageRef, NOW, Node, NodeRef, Value};
 use crate::variant::Variant;
@@ -94,6 +95,8 @@ pub struct Local {
     pub events: Vec<Event>,
     /// Whether the handlers went beyond the bounds of the scope.
     pub outside: bool,
+    /// The guard of the abstract machine that the step breaks, as far as the server alone can tell.
+    pub refused: Option<Refused>,
     /// Whether no observer can notice anything but a read that can be served.
     pub quiet: bool,
     /// The kinds of effects, for probes and for people.
@@ -107,6 +110,7 @@ pub struct Stepper {
     scope: Scope,
     variant: Variant,
     own_at_once: bool,
+    machine: Machine,
     nodes: Interner<Node, &'static Local>,
     messages: Interner<Envelope, ()>,
     facts: Interner<Facts, ()>,
@@ -117,6 +121,7 @@ impl Stepper {
     /// step that releases them.
     pub fn new(scope: Scope, variant: Variant, own_at_once: bool) -> Self {
         Self {
+            machine: Machine::new(&scope),
             scope,
             variant,
             own_at_once,
@@ -277,8 +282,10 @@ impl Stepper {
         }
         self.variant.afterwards(input, &node, &mut run.node);
         run.carry_out(&mut effects);
-        let local = run.finish();
-        Local { quiet: crate::observe::quiet(&node, input, &local), ..local }
+        let mut local = run.finish();
+        local.refused = self.machine.local(&node, input, &local);
+        local.quiet = crate::observe::quiet(&node, input, &local);
+        local
     }
 
     fn recover(&self, config: Config, durable: Durable<Value>) -> (Replica<Value, Variant>, Effects<Value>) {
@@ -477,6 +484,7 @@ impl<'a> Run<'a> {
             events: self.events,
             effects: self.effects,
             armed: self.armed,
+            refused: None,
             quiet: false,
         }
     }

@@ -12,6 +12,7 @@ use crate::probes::{self, Witness};
 use crate::properties::{self, PROPERTIES, RECOVERABILITY, Rule, Seen};
 use crate::recovery::{Recovery, Stuck};
 use crate::reduction;
+use crate::refinement::Refused;
 use crate::scope::{SERVERS_MAX, Scope};
 use crate::state::{Ghost, GhostRef, MESSAGES_MAX, MessageRef, MessageSet, NOW, NodeRef, State};
 use crate::step::{Input, Local, Stepper};
@@ -148,6 +149,24 @@ impl System {
         (PROPERTIES[property].holds)(&Seen { config: &self.config, servers, ghost: &state.ghost, recovery })
     }
 
+    /// The guard of the abstract machine that a step breaks, if it does.
+    pub fn refused(&self, before: &State, action: Action, after: &State) -> Option<Refused> {
+        match action {
+            Action::At(server, input) => {
+                let local = self.local(before, server, input);
+                let was = &before.nodes[usize::from(server.0)];
+                self.observer.refused((before, after), &after.ghost, was, local)
+            }
+            Action::Tick(fast) => {
+                let clocks = self.scope.lease?;
+                self.servers().find_map(|server| {
+                    let step = if fast & (1 << server.0) == 0 { clocks.slow } else { clocks.fast };
+                    self.local(before, server, Input::Tick(step)).refused
+                })
+            }
+        }
+    }
+
     /// What is still amiss when a state has had time to recover, if the scope asks.
     pub fn stuck(&self, state: &State) -> Option<Stuck> {
         let servers = &state.nodes[..usize::from(self.scope.servers)];
@@ -271,14 +290,24 @@ impl System {
         (0..1 << self.scope.servers).filter(move |fast| clocks != 0 && fast & !clocks == 0)
     }
 
-    fn tick(&self, state: &State, fast: u8) -> Option<State> {
+    /// The state after time has passed, fast for these servers; `local` tells what an input does to a server.
+    pub(crate) fn tick(
+        &self,
+        state: &State,
+        fast: u8,
+        mut local: impl FnMut(NodeRef, Input) -> &'static Local,
+    ) -> Option<State> {
         let clocks = self.scope.lease?;
         let mut next = *state;
+        let mut passed = [None; SERVERS_MAX];
         for server in self.servers() {
             let step = if fast & (1 << server.0) == 0 { clocks.slow } else { clocks.fast };
             let place = usize::from(server.0);
-            next.nodes[place] = self.stepper.step(state.nodes[place], Input::Tick(step)).node;
+            let tick = local(state.nodes[place], Input::Tick(step));
+            next.nodes[place] = tick.node;
+            passed[place] = Some(tick);
         }
+        next.ghost = self.observer.astray(state.ghost, passed.into_iter().flatten());
         (next.nodes != state.nodes).then_some(next)
     }
 
@@ -385,7 +414,7 @@ impl Model for System {
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
         match action {
             Action::At(server, input) => self.at(state, server, input),
-            Action::Tick(fast) => self.tick(state, fast),
+            Action::Tick(fast) => self.tick(state, fast, |node, input| self.stepper.step(node, input)),
         }
     }
 

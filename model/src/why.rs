@@ -31,12 +31,19 @@ pub fn why(system: &System, property: &str, run: &Steps) -> String {
         "old views under a lease" => surprised(system, run),
         "reads" => stale_read(system, run),
         "stable leader" => unseated(run),
+        "refinement" => refused(system, run),
         "recoverability" => system
             .stuck(last)
             .map(|stuck| format!("without further faults or losses, and with time enough, {stuck}")),
         _ => None,
     };
     known.unwrap_or_else(|| format!("'{property}' does not hold after the last step"))
+}
+
+fn refused(system: &System, run: &[(State, Option<Action>)]) -> Option<String> {
+    let [.., (before, Some(action)), (after, _)] = run else { return None };
+    let guard = system.refused(before, *action, after)?;
+    Some(format!("the abstract machine has no such step; {guard}"))
 }
 
 /// The steps at one server: number, state before, server, what came of it.

@@ -246,16 +246,13 @@ impl<F: FnMut(Action, &State)> Expansion<'_, F> {
     }
 
     fn ticks(&mut self) {
-        let Some(clocks) = self.system.scope.lease else { return };
-        for fast in self.system.tickings(self.state) {
-            let mut next = *self.state;
-            for server in self.system.servers() {
-                let step = if fast & (1 << server.0) == 0 { clocks.slow } else { clocks.fast };
-                let place = usize::from(server.0);
-                let node = self.state.nodes[place];
-                next.nodes[place] = self.worker.local(self.system, node, Input::Tick(step)).node;
-            }
-            if next.nodes != self.state.nodes {
+        let (system, state) = (self.system, self.state);
+        if system.scope.lease.is_none() {
+            return;
+        }
+        for fast in system.tickings(state) {
+            let next = system.tick(state, fast, |node, input| self.worker.local(system, node, input));
+            if let Some(next) = next {
                 (self.found)(Action::Tick(fast), &next);
             }
         }
