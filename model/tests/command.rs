@@ -65,7 +65,10 @@ fn each_way_to_end_has_its_exit_code() {
         (&["explore", "--address", "192.0.2.1:1"], Exit::Runtime),
         (&["simulate", "--walks", "3", "--seed", "1"], Exit::Done),
         (&["simulate", "--scope", "nowhere"], Exit::Usage),
-        (&["simulate", "--variant", "term-over-bound", "--walks", "1", "--seed", "1"], Exit::Survived),
+        (
+            &["simulate", "--variant", "evicted-session-applied", "--walks", "1", "--seed", "1"],
+            Exit::Survived,
+        ),
         (&["man", "nothing"], Exit::Usage),
     ];
     for (arguments, exit) in cases {

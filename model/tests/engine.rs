@@ -80,7 +80,7 @@ fn both_searches_count_the_same_whatever_the_number_of_threads() {
 
 #[test]
 fn both_searches_find_counterexamples_of_the_same_length() {
-    for variant in [Variant::QuorumHalf, Variant::LeaseFromAck, Variant::PromiseBeforeDurable] {
+    for variant in [Variant::QuorumHalf, Variant::LeaseFromAck, Variant::RejectionRollsBack] {
         let description = variant.description().expect("it is no correct one");
         let scope = scope::named(description.scope).expect("it is a scope");
         let length = |engine, workers| {

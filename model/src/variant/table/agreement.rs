@@ -150,9 +150,7 @@ pub(super) const VARIANTS: &[Description] = &[
         deviation: "an acceptor promises a view below the promised one",
         rule: "may_promise",
         scope: "three-leaders",
-        harmless: Some(
-            "it votes in no view below the highest that it promised all the same, and reports a vote that is safe in every lower view",
-        ),
+        falls: Some("refinement"),
         ..Description::BASE
     },
     Description {

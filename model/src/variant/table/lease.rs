@@ -35,9 +35,7 @@ pub(super) const VARIANTS: &[Description] = &[
         source: "cockroach #23104, #123442",
         rule: "grant_end",
         scope: "lease-reconfigured",
-        harmless: Some(
-            "a request whose term fits the shorter grant comes from a holder that has restarted, and so no longer uses what the longer one covered",
-        ),
+        falls: Some("refinement"),
         ..Description::BASE
     },
     Description {
