@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod explore;
+mod names;
 pub(crate) mod progress;
 pub(crate) mod replay;
 pub(crate) mod save;
@@ -13,9 +14,9 @@ use std::io::{ErrorKind, Write};
 
 use clap::Args;
 use model::exit::{Exit, Failure};
-use model::scope::{self, SCOPES, SHORT_CLOCKS, Scope};
+use model::scope::{SHORT_CLOCKS, Scope};
 use model::system::Reductions;
-use model::variant::{self, Variant};
+pub(crate) use names::{scope_named, variant_described, variant_named};
 
 /// Prints to standard output. A reader that has gone (`model … | head -1`) has what it wanted.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
@@ -38,26 +39,6 @@ pub(crate) fn program() -> String {
         (false, _) if called.is_empty() => "model".into(),
         (false, _) => called,
     }
-}
-
-/// The scope of that name.
-pub(crate) fn scope_named(name: &str) -> Result<Scope, Failure> {
-    let names = || SCOPES.iter().map(|scope| scope.name).collect::<Vec<_>>().join(", ");
-    scope::named(name).cloned().ok_or_else(|| {
-        Failure::new(Exit::Usage, format!("no scope is called '{name}'; there are {}", names()))
-    })
-}
-
-/// The variant of that name; the correct rules if none is named.
-pub(crate) fn variant_named(name: Option<&str>) -> Result<Variant, Failure> {
-    let Some(name) = name else { return Ok(Variant::Correct) };
-    variant::named(name).map(|description| description.variant).ok_or_else(|| no_variant(name))
-}
-
-/// There is no such variant.
-pub(crate) fn no_variant(name: &str) -> Failure {
-    let names: Vec<_> = variant::all().map(|variant| variant.name).collect();
-    Failure::new(Exit::Usage, format!("no variant is called '{name}'; there are {}", names.join(", ")))
 }
 
 /// All reductions, or none.

@@ -216,15 +216,27 @@ fn on_few_disks(system: &System, state: &State) -> Option<String> {
 
 fn uncovered(system: &System, run: &Steps) -> Option<String> {
     steps(system, run).find_map(|(number, _, server, local)| {
-        local.events.contains(&Event::Uncovered).then(|| {
-            let sent = local.sent.iter().find(|sent| !covered(&local.node.durable, &sent.message));
-            let what = sent.map_or("a message".into(), |sent| words::message(&sent.message));
-            let durable = &local.node.durable;
-            format!(
-                "in step {number} server {server} sent {what}, but its disk holds a promise of {} and an attempt of {} only",
-                durable.promised, durable.attempted
-            )
-        })
+        if !local.events.contains(&Event::Uncovered) {
+            return None;
+        }
+        let durable = &local.node.durable;
+        // Among the effects are those that the server sent to itself.
+        let own = local.effects.iter().filter_map(|effect| match effect {
+            Effect::Send { message, .. } => Some(message),
+            _ => None,
+        });
+        let mut sent = local.sent.iter().map(|sent| &sent.message).chain(own);
+        let message = sent.find(|message| !covered(durable, message))?;
+        let lacks = match message {
+            Message::Prepare { .. } => {
+                format!("the highest view that its disk has attempted is {}", durable.attempted)
+            }
+            Message::Accept { slot, view } if durable.promised >= *view => {
+                format!("its disk holds no vote for slot {slot} in that view")
+            }
+            _ => format!("the highest view that its disk has promised is {}", durable.promised),
+        };
+        Some(format!("in step {number} server {server} sent {}, but {lacks}", words::message(message)))
     })
 }
 
@@ -292,7 +304,8 @@ fn stale_read(system: &System, run: &Steps) -> Option<String> {
             Event::Served(slot) => Some(*slot),
             _ => None,
         })?;
-        let (_, must_see) = before.ghost.reading?;
+        // A read that is served at once began in this very step.
+        let must_see = before.ghost.reading.map_or(before.ghost.visible, |(_, must_see)| must_see);
         (served < must_see).then(|| {
             format!(
                 "in step {number} server {server} served a read with slots up to {served} applied, but before it began a client had seen slot {must_see}"

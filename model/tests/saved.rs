@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use model::check::{self, Progress, Request};
 use model::exit::{Exit, Failure};
+use model::properties::PROPERTIES;
 use model::replay::{perform, replay};
 use model::saved::{Act, Error, Saved};
 use model::scope::{self, SHORT_CLOCKS, Scope};
@@ -95,9 +96,24 @@ fn a_run_says_why_it_breaks_its_property() {
         "server 0 holds the lease of view 1.0 for 4 more of its clock, \
          and server 1 believes in the lease of view 2.1 for 4 more of its clock"
     );
+    assert_eq!(
+        why("accept-before-durable"),
+        "in step 9 server 0 sent Accept(1.0, 3), but its disk holds no vote for slot 3 in that view"
+    );
+    assert!(why("read-by-role").contains(" a client had seen slot "), "{}", why("read-by-role"));
     let lowest = why("lowest-view");
     assert!(lowest.starts_with("slot 3 was chosen as ") && lowest.contains(" in view "), "{lowest}");
     assert!(lowest.matches(" by servers ").count() == 2, "{lowest}");
+}
+
+#[test]
+fn every_property_has_words_of_its_own_for_why_it_falls() {
+    for property in PROPERTIES {
+        let mut variants = variant::all().filter(|variant| variant.falls == Some(property.name));
+        let variant = variants.next().unwrap_or_else(|| panic!("no variant breaks '{}'", property.name));
+        let why = counterexample(variant.name).why;
+        assert!(!why.is_empty() && !why.contains("does not hold after"), "{}: {why}", variant.name);
+    }
 }
 
 fn code(error: Error) -> Exit {

@@ -10,11 +10,11 @@ use model::check::Progress;
 use model::exit::{Exit, Failure};
 use model::mutation;
 use model::page;
-use model::variant::{self, Description};
+use model::variant;
 
-use super::print;
 use super::progress::{show, stop_on_interrupt};
 use super::save::{prepare_report, write_report};
+use super::{print, variant_described};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let variants: Vec<_> = if arguments.names.is_empty() {
         variant::all().collect()
     } else {
-        arguments.names.iter().map(|name| named(name)).collect::<Result<_, _>>()?
+        arguments.names.iter().map(|name| variant_described(name)).collect::<Result<_, _>>()?
     };
     let threads = arguments
         .threads
@@ -70,8 +70,4 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         print(&mutation::text(&trials))?;
     }
     Ok(mutation::exit(&trials))
-}
-
-fn named(name: &str) -> Result<&'static Description, Failure> {
-    variant::named(name).ok_or_else(|| super::no_variant(name))
 }
