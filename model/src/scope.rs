@@ -66,8 +66,10 @@ pub struct Scope {
     pub views_each: u8,
     /// Which servers may attempt a view, if not all: the first so many.
     pub candidates: Option<u8>,
+    /// Whether the first server leads from the beginning, in scopes that would be too large otherwise.
+    pub begun: bool,
     /// Pairs of servers that never hear of each other, in scopes that would be too large otherwise.
-    pub cut: Option<[(u8, u8); 2]>,
+    pub cut: Option<[(u8, u8); 3]>,
     /// Updates that clients submit, each once, each at any leader.
     pub updates: u8,
     /// How often clients ask again for an update that they have asked for, together, each time at any leader.
@@ -87,6 +89,8 @@ pub struct Scope {
     pub reads: u8,
     /// Leases and drifting clocks; without them no time passes.
     pub lease: Option<Clocks>,
+    /// Whether time stands still all the same, so that a grant lasts.
+    pub still: bool,
     /// The terms of a server that has restarted, if it is configured otherwise then.
     pub restart_lease: Option<Clocks>,
     /// How many sessions a server keeps, if the scope tries the limit.
@@ -121,6 +125,7 @@ impl Scope {
         views: 2,
         views_each: 1,
         candidates: None,
+        begun: false,
         cut: None,
         updates: 2,
         retries: 0,
@@ -131,6 +136,7 @@ impl Scope {
         resigns: 0,
         reads: 0,
         lease: None,
+        still: false,
         restart_lease: None,
         sessions_max: None,
         catch_up_max: None,
@@ -275,10 +281,13 @@ impl Scope {
         if self.views_each > 1 {
             parts.push(format!("up to {} by one server", self.views_each));
         }
-        parts.extend(
-            self.cut
-                .map(|[(a, b), (c, d)]| format!("{a} and {b} cut off from each other, as are {c} and {d}")),
-        );
+        if self.begun {
+            parts.push("the first of them established".into());
+        }
+        parts.extend(self.cut.map(|pairs| {
+            let pairs = pairs.map(|(one, other)| format!("{one}-{other}"));
+            format!("cut off from each other {}", pairs.join(" "))
+        }));
         parts.extend(self.candidates.map(|servers| format!("by the first {}", count(servers, "server"))));
         if self.crashes > 0 {
             parts.push(format!(
@@ -315,6 +324,9 @@ impl Scope {
                 "L={} G={} drift {}/{}",
                 clocks.lease_term, clocks.grant_term, clocks.fast, clocks.slow
             ));
+        }
+        if self.still {
+            parts.push("time stands still".into());
         }
         if let Some(clocks) = self.restart_lease {
             parts.push(format!("L={} G={} after a restart", clocks.lease_term, clocks.grant_term));

@@ -287,7 +287,24 @@ impl System {
         // A clock that nothing waits for makes no difference, so it may as well be slow.
         let timed = self.servers().filter(|server| timed(&state.nodes[usize::from(server.0)]));
         let clocks: u8 = timed.map(|server| 1 << server.0).sum();
-        (0..1 << self.scope.servers).filter(move |fast| clocks != 0 && fast & !clocks == 0)
+        let one_pace = self.scope.lease.is_some_and(|pace| pace.slow == pace.fast);
+        let may_be_fast = if one_pace { 0 } else { clocks };
+        let passes = clocks != 0 && !self.scope.still;
+        (0..1 << self.scope.servers).filter(move |fast| passes && fast & !may_be_fast == 0)
+    }
+
+    /// Elects the first server.
+    fn begin(&self, state: State) -> State {
+        let leader = ServerId(0);
+        let leads = |state: &State| matches!(state.nodes[0].replica.role(), Role::Leading(_));
+        let mut state = self.at(&state, leader, Input::Elect).unwrap_or(state);
+        while !leads(&state) {
+            let mut next = self.in_flight(&state).into_iter().filter_map(|message| {
+                self.at(&state, message.to, Input::Deliver(message)).filter(|next| next.nodes != state.nodes)
+            });
+            state = next.next().unwrap_or_else(|| panic!("scope {}: nobody is elected", self.scope.name));
+        }
+        state
     }
 
     /// The state after time has passed, fast for these servers; `local` tells what an input does to a server.
@@ -395,7 +412,9 @@ impl Model for System {
         for server in self.servers() {
             nodes[usize::from(server.0)] = self.stepper.first(server);
         }
-        vec![State { nodes, messages: MessageSet::default(), ghost: self.observer.first(Ghost::default()) }]
+        let state =
+            State { nodes, messages: MessageSet::default(), ghost: self.observer.first(Ghost::default()) };
+        vec![if self.scope.begun { self.begin(state) } else { state }]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {

@@ -79,10 +79,12 @@ pub const VARIANT_SCOPES: &[Scope] = &[
         purpose: "five servers: a view may pass a leader by unseen",
         servers: 5,
         candidates: Some(2),
-        cut: Some([(0, 4), (1, 3)]),
+        begun: true,
+        cut: Some([(0, 2), (0, 4), (1, 3)]),
         rounds: 2,
         rounds_together: Some(3),
         lease: Some(ONE_PACE),
+        still: true,
         ..DUEL
     },
     Scope {

@@ -242,6 +242,16 @@ pub(super) const VARIANTS: &[Description] = &[
         ..Description::BASE
     },
     Description {
+        variant: Variant::RefutedLeaderStays,
+        name: "refuted-leader-stays",
+        deviation: "a leader that learns another value than it proposed goes on leading, and its next mark commits its own value elsewhere",
+        source: "found by exploring this protocol",
+        rule: "refutes",
+        scope: "five",
+        falls: Some("learnt is chosen"),
+        ..Description::BASE
+    },
+    Description {
         variant: Variant::AppliedAcrossGap,
         name: "applied-across-gap",
         rows: &[26],
