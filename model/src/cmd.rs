@@ -65,6 +65,9 @@ pub(crate) struct Own {
     /// Crashes of each server
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=4))]
     crashes: Option<u8>,
+    /// Snapshots that each server takes, forgetting its log up to there
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=4))]
+    compactions: Option<u8>,
     /// Leases and drifting clocks, with so many lease requests a view
     #[arg(long, value_name = "ROUNDS", num_args = 0..=1, default_missing_value = "1", value_parser = clap::value_parser!(u8).range(1..=8))]
     lease: Option<u8>,
@@ -73,7 +76,8 @@ pub(crate) struct Own {
 impl Own {
     /// The scope, if any bound was given.
     pub(crate) fn scope(&self) -> Option<Scope> {
-        let given = [self.servers, self.slots, self.views, self.updates, self.crashes, self.lease];
+        let given =
+            [self.servers, self.slots, self.views, self.updates, self.crashes, self.compactions, self.lease];
         given.iter().any(Option::is_some).then(|| {
             let base = Scope::custom();
             Scope {
@@ -82,6 +86,7 @@ impl Own {
                 views: self.views.unwrap_or(base.views),
                 updates: self.updates.unwrap_or(base.updates),
                 crashes: self.crashes.unwrap_or(base.crashes),
+                compactions: self.compactions.unwrap_or(base.compactions),
                 rounds: self.lease.unwrap_or(0),
                 lease: self.lease.map(|_| SHORT_CLOCKS),
                 ..base

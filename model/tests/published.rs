@@ -5,6 +5,7 @@ use model::exit::Exit;
 use model::report;
 use model::scope::{self, SCOPES, Scope};
 use model::variant::Variant;
+use model::variant::scopes::VARIANT_SCOPES;
 
 fn explore(scopes: Vec<Scope>, variant: Variant) -> Vec<Outcome> {
     let progress = Progress::new(scopes.len());
@@ -25,6 +26,15 @@ fn published() -> Vec<(String, usize, usize, usize)> {
             Some((name.trim_matches('`').to_string(), number(states)?, number(distinct)?, number(depth)?))
         })
         .collect()
+}
+
+#[test]
+fn no_two_scopes_have_one_name() {
+    let scopes = SCOPES.iter().chain(VARIANT_SCOPES);
+    let mut names: Vec<_> = scopes.map(|scope| scope.name).collect();
+    names.sort_unstable();
+    let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
+    assert_eq!(twice, None);
 }
 
 #[test]

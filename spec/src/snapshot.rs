@@ -141,6 +141,15 @@ mod tests {
         replica
     }
 
+    /// A snapshot of a state machine that no client of an open session has changed.
+    fn empty(slot: u64) -> Snapshot {
+        Snapshot { slot: Slot(slot), sessions: Sessions::default() }
+    }
+
+    fn commit(slot: u64, nonce: u64) -> Message<u8> {
+        Message::Commit { first: Slot(slot), commands: vec![Command::Open { nonce }] }
+    }
+
     fn proposals(effects: &mut Effects<u8>) -> Vec<Slot> {
         let proposed = |effect| match effect {
             Effect::Send { to: ME, message: Message::Propose { slot, .. }, .. } => Some(slot),
@@ -161,7 +170,7 @@ mod tests {
         }
         assert_eq!(proposals(effects), [Slot(2)]);
         // The update's session was evicted: it was not applied, and only deciding it once more can tell the client.
-        replica.install(Snapshot { slot: Slot(2), sessions: Sessions::default() }, NOW, effects);
+        replica.install(empty(2), NOW, effects);
         replica.receive(OTHER, Message::Forward(update), NOW, effects);
         assert_eq!(proposals(effects), [Slot(3)]);
     }
@@ -171,17 +180,80 @@ mod tests {
         let effects = &mut Effects::new();
         let mut replica = lagging_leader(effects);
         replica.submit(Command::Open { nonce: 7 }, effects);
-        replica.install(Snapshot { slot: Slot(1), sessions: Sessions::default() }, NOW, effects);
+        replica.install(empty(1), NOW, effects);
         assert!(matches!(replica.role(), Role::Leading(_)), "slot 2 is not covered");
-        replica.install(Snapshot { slot: Slot(2), sessions: Sessions::default() }, NOW, effects);
+        replica.install(empty(2), NOW, effects);
         assert!(matches!(replica.role(), Role::Follower));
+    }
+
+    #[test]
+    fn a_leader_that_learnt_its_own_value_ahead_of_the_gap_stays() {
+        let effects = &mut Effects::new();
+        let mut replica = lagging_leader(effects);
+        replica.submit(Command::Open { nonce: 7 }, effects);
+        replica.receive(OTHER, commit(2, 7), NOW, effects);
+        replica.install(empty(2), NOW, effects);
+        assert!(matches!(replica.role(), Role::Leading(_)));
+    }
+
+    #[test]
+    fn what_was_learnt_above_a_snapshot_is_applied_once_it_is_there() {
+        let effects = &mut Effects::new();
+        let mut replica = lagging_leader(effects);
+        replica.receive(OTHER, commit(2, 7), NOW, effects);
+        assert_eq!(replica.applied(), Slot::NONE);
+        replica.install(empty(1), NOW, effects);
+        assert_eq!(replica.applied(), Slot(2));
+        assert_eq!(replica.sessions().last(SessionId(Slot(2))), Some(0));
+    }
+
+    #[test]
+    fn the_same_snapshot_again_changes_nothing() {
+        let effects = &mut Effects::new();
+        let mut replica = lagging_leader(effects);
+        replica.install(empty(3), NOW, effects);
+        _ = effects.drain();
+        replica.install(empty(3), NOW, effects);
+        assert!(effects.is_empty());
+    }
+
+    #[test]
+    fn a_client_that_is_answered_from_a_snapshot_waits_no_longer() {
+        let effects = &mut Effects::new();
+        let mut replica = lagging_leader(effects);
+        let session = SessionId(Slot(1));
+        replica.submit(Command::Update(Update { session, sequence: 1, value: 5 }), effects);
+        let mut sessions = Sessions::default();
+        sessions.open(Slot(1), 1);
+        sessions.applied(session, 1, Slot(2));
+        replica.install(Snapshot { slot: Slot(2), sessions }, NOW, effects);
+        assert_eq!(replica.waiting().count(), 0);
+    }
+
+    #[test]
+    fn a_question_is_answered_by_values_above_the_snapshot_and_by_an_offer_below() {
+        let effects = &mut Effects::new();
+        let mut replica = lagging_leader(effects);
+        let mut answer = |replica: &mut Replica<u8>, first| {
+            _ = effects.drain();
+            replica.receive(OTHER, Message::CatchUp { first: Slot(first) }, NOW, effects);
+            effects.as_slice().to_vec()
+        };
+        let sends = |message| [Effect::Send { to: OTHER, message, when: crate::effect::When::AtOnce }];
+        replica.receive(OTHER, commit(1, 7), NOW, &mut Effects::new());
+        // Nobody asks for slot 0, which holds nothing; a peer that did would not be sent an empty snapshot.
+        assert_eq!(answer(&mut replica, 0), sends(commit(1, 7)));
+        replica.install(empty(1), NOW, &mut Effects::new());
+        replica.receive(OTHER, commit(2, 8), NOW, &mut Effects::new());
+        assert_eq!(answer(&mut replica, 1), sends(Message::SnapshotOffer { slot: Slot(1) }));
+        assert_eq!(answer(&mut replica, 2), sends(commit(2, 8)));
     }
 
     #[test]
     fn an_offer_is_of_use_only_above_what_is_committed() {
         let effects = &mut Effects::new();
         let mut replica = lagging_leader(effects);
-        replica.install(Snapshot { slot: Slot(3), sessions: Sessions::default() }, NOW, effects);
+        replica.install(empty(3), NOW, effects);
         _ = effects.drain();
         replica.receive(OTHER, Message::SnapshotOffer { slot: Slot(3) }, NOW, effects);
         assert!(effects.is_empty());

@@ -1,0 +1,49 @@
+//! A peer of a later release offers a snapshot, which this driver cannot fetch: it goes on as it was.
+
+use std::net::UdpSocket;
+
+use cluster::clock::BootClock;
+use cluster::config::NodeConfig;
+use cluster::datagram::{Origin, Packer, Sender};
+use cluster::driver::{Driver, Identity};
+use cluster::kv::Store;
+use cluster::log::{self, Log};
+use cluster::network::Udp;
+use cluster::payload::Payload;
+use cluster::rng::Rng;
+use cluster::spec::{Message, ServerId, Slot};
+
+const CLUSTER: u64 = 1;
+const GROUP: u16 = 0;
+
+#[test]
+fn a_snapshot_that_is_offered_is_let_go_and_nothing_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let udp = Udp::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (own, other) = (udp.address().unwrap(), peer.local_addr().unwrap());
+    let config = NodeConfig::new(0, directory.path().into(), vec![own, other, ([127, 0, 0, 1], 9).into()]);
+    let (log, recovery) = Log::open(directory.path(), log::Identity { cluster: CLUSTER, server: 0 }).unwrap();
+    let identity = Identity {
+        cluster: CLUSTER,
+        server: ServerId(0),
+        boots: recovery.boots,
+        addresses: config.servers.clone(),
+        datagram_bytes: config.datagram_bytes,
+    };
+    let mut driver = Driver::new(identity, BootClock, log, udp, Rng::seeded(1));
+    driver.add_group(GROUP, config.protocol().unwrap(), [], Store::default()).unwrap();
+
+    let origin = Origin { cluster: CLUSTER, sender: Sender::Server(1), incarnation: 1 };
+    let mut packer = Packer::new(origin, config.datagram_bytes);
+    let offer: Message<Payload> = Message::SnapshotOffer { slot: Slot(9) };
+    packer.push(GROUP, &offer, |_| panic!("an offer fills no datagram")).unwrap();
+    packer.flush(|datagram| {
+        peer.send_to(datagram, own).unwrap();
+    });
+    while driver.status(GROUP).unwrap().counters.datagrams_in == 0 {
+        driver.step().unwrap();
+    }
+    assert_eq!(driver.status(GROUP).unwrap().counters.frames_dropped, 0, "the offer was understood");
+    assert_eq!(driver.replica(GROUP).unwrap().history().last(), Slot::NONE);
+}
