@@ -48,16 +48,17 @@ built() {
 }
 
 # steps NAME...: runs ci/NAME.sh for each, tells how long each took, and at the end which failed. Ends with the
-# summary lines of the tests.
+# summary lines of the tests. A name can be followed by options: 'tlc --fast'.
 steps() {
-    local name begun failed=() told=() log
+    local name begun failed=() told=() log command
     log=$(mktemp)
     # shellcheck disable=SC2064
     trap "rm -f '$log'" EXIT
     for name in "$@"; do
         echo "==> $name"
         begun=$SECONDS
-        if "ci/$name.sh" 2>&1 | tee -a "$log"; then
+        read -ra command <<<"$name"
+        if "ci/${command[0]}.sh" "${command[@]:1}" 2>&1 | tee -a "$log"; then
             told+=("$(printf '%-14s ok      %5d s' "$name" $((SECONDS - begun)))")
         else
             told+=("$(printf '%-14s FAILED  %5d s' "$name" $((SECONDS - begun)))")

@@ -8,6 +8,7 @@ pub(crate) mod replay;
 pub(crate) mod save;
 pub(crate) mod shell;
 pub(crate) mod simulate;
+pub(crate) mod tlc;
 pub(crate) mod variants;
 
 use std::io::{ErrorKind, Write};

@@ -41,6 +41,7 @@ pub mod simulate;
 pub mod state;
 pub mod step;
 pub mod system;
+pub mod tlc;
 pub mod variant;
 pub mod why;
 pub mod words;

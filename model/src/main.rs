@@ -48,6 +48,8 @@ enum Command {
     Completions(cmd::shell::Completions),
     /// Print the manual page
     Man(cmd::shell::Manual),
+    /// Compare the states of a scope with those that TLC reaches by spec/tla
+    Tlc(cmd::tlc::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Explore(arguments) => cmd::explore::run(&arguments),
         Command::Completions(arguments) => cmd::shell::completions(&arguments, Cli::command()),
         Command::Man(arguments) => cmd::shell::man(&arguments, Cli::command()),
+        Command::Tlc(arguments) => cmd::tlc::run(&arguments),
     };
     match ended {
         Ok(exit) => exit.into(),

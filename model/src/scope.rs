@@ -562,7 +562,7 @@ pub const SCOPES: &[Scope] = &[
     },
 ];
 
-/// The scope of that name, of the default table or of those for variants.
+/// The scope of that name, of the default table or of those for variants or for TLC.
 pub fn named(name: &str) -> Option<&'static Scope> {
-    SCOPES.iter().chain(VARIANT_SCOPES).find(|scope| scope.name == name)
+    SCOPES.iter().chain(VARIANT_SCOPES).chain(crate::tlc::SCOPES).find(|scope| scope.name == name)
 }

@@ -232,6 +232,11 @@ impl<V, R> Replica<V, R> {
         self.quiet_until.is_some()
     }
 
+    /// Until when it does.
+    pub fn quiet_until(&self) -> Option<LocalTime> {
+        self.quiet_until
+    }
+
     /// Moves every time that it stores by `by`: as if its clock had always shown so much more. Only
     /// differences of times matter, so nothing else changes.
     pub fn shift_time(&mut self, by: Span) {

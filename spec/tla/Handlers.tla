@@ -20,7 +20,7 @@
 (*                                                                         *)
 (* Times are what is left: every clock shows 0, always (see Advance).      *)
 (***************************************************************************)
-EXTENDS Rules
+EXTENDS Durable
 
 \* UNSTARTED and CLOSED of Figure 5.1.
 Closed == [state |-> "CLOSED"]
@@ -33,8 +33,8 @@ Preparing(view, stalled) ==
 \* proposals: slot -> value, who voted, whether it is chosen.  rounds: lease requests that no
 \* quorum has granted.  until: when the lease ends, -1 if it was never held.
 Proposing(view, reported, committed, stalled) ==
-    [state |-> "PROPOSING", view |-> view, reported |-> reported, next |-> reported + 1,
-     proposals |-> << >>, inHand |-> {},
+    [state |-> "PROPOSING", view |-> view, reported |-> Max(reported, committed),
+     next |-> FirstFreeSlot(committed, reported), proposals |-> << >>, inHand |-> {},
      rounds |-> << >>, requested |-> 0, confirmed |-> 0, until |-> -1,
      committedAtRenewal |-> committed, idle |-> 0, stalled |-> stalled]
 
@@ -80,7 +80,7 @@ Depart(n) ==
     LET answer == Departure(Holds(n), n.quiet > 0)
     IN  CASE answer = "stay"           -> Done(n)
           [] answer = "step down"      -> Done(StepDown(n))
-          [] answer = "prepare higher" -> StartPrepare([n EXCEPT !.quiet = Slow], NextViewOf(n), FALSE)
+          [] answer = "prepare higher" -> StartPrepare([n EXCEPT !.quiet = RenewInterval], NextViewOf(n), FALSE)
 
 \* This server's own acceptor promised a view.
 OnHigherPromise(n, view) ==
@@ -228,7 +228,7 @@ Establish(n, promises) ==
                             s \in DOMAIN promises}
         reported  == Greatest(slots)
         committed == n.durable.committed
-        lead      == Proposing(n.lead.view, Max(reported, committed), committed, n.lead.stalled)
+        lead      == Proposing(n.lead.view, reported, committed, n.lead.stalled)
         ahead     == Greatest({promises[s].committed : s \in DOMAIN promises})
         source    == Greatest({s \in DOMAIN promises : promises[s].committed = ahead})
     IN  Then(Then(Then(Then(Finish([n EXCEPT !.lead = lead], committed + 1, reported, promises),
@@ -238,7 +238,8 @@ Establish(n, promises) ==
              Settle)
 
 OnPromise(n, m) ==
-    IF ~Prepares(n, m.view) \/ (IsPreparing(n) /\ m.from \in DOMAIN n.lead.promises) THEN Done(n)
+    IF ~IsPreparing(n) THEN Done(n)
+    ELSE IF ~CountsPromise(n.lead.view, m.view) \/ m.from \in DOMAIN n.lead.promises THEN Done(n)
     ELSE LET said     == [committed |-> m.committed, reports |-> m.reports]
              promises == m.from :> said @@ n.lead.promises
          IN  IF IsQuorum(Q1, DOMAIN promises) THEN Establish(n, promises)
@@ -313,11 +314,13 @@ LearnMarked(n, view, upTo) ==
 
 OnCommitted(n, m) == LearnMarked(n, m.view, m.upTo)
 
+\* As many chosen values as there are from this slot on, without a gap.
 OnCatchUp(n, m) ==
-    Step(n, IF m.first > n.durable.committed THEN << >>
-            ELSE << SendAtOnce(Commit(n.me, m.from, m.first,
-                        [i \in 1 .. n.durable.committed - m.first + 1 |->
-                            n.durable.history[m.first + i - 1].value])) >>)
+    LET history == n.durable.history
+        Fits(s) == s \in DOMAIN history /\ MayPassOn(history[s].committed)
+        last    == Greatest({s \in m.first .. LastSlot : \A t \in m.first .. s : Fits(t)})
+        values  == [i \in 1 .. last - m.first + 1 |-> history[m.first + i - 1].value]
+    IN  Step(n, IF values = << >> THEN << >> ELSE << SendAtOnce(Commit(n.me, m.from, m.first, values)) >>)
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -325,7 +328,7 @@ OnCatchUp(n, m) ==
 (***************************************************************************)
 \* Every transmission is a round of its own.
 RequestLease(n) ==
-    LET round     == n.lead.requested + 1
+    LET round     == NextRound(n.lead.requested)
         asked     == [n EXCEPT !.lead.requested = round,
                                !.lead.rounds = Append(@, [number |-> round, sent |-> 0, grants |-> {}])]
         Request(to) == SendAtOnce(Renew(n.me, to, n.lead.view, round, LeaseTerm, n.durable.committed))
@@ -349,12 +352,12 @@ OnRenewTimeout(n) ==
         ELSE IF after.lead.stalled THEN Resign(after)
         ELSE StartPrepare(after, NextViewOf(after), TRUE)
 
-\* A round that was granted before changes nothing.
+\* The term is durable before the first grant of it leaves.
 ExtendGrant(n, m) ==
-    LET repeated == n.grant.view = m.view /\ m.round <= n.grant.round
-        step     == IF GrantTerm > n.durable.grantTerm THEN Persist(n, GrantTermRecord(GrantTerm)) ELSE Done(n)
-        granted  == [view |-> m.view, round |-> m.round, until |-> GrantEnd(n.grant)]
-    IN  IF repeated THEN Done(n) ELSE Step([step.node EXCEPT !.grant = granted], step.out)
+    LET step  == IF GrantTerm > n.durable.grantTerm THEN Persist(n, GrantTermRecord(GrantTerm)) ELSE Done(n)
+        round == IF n.grant.view = m.view THEN Max(n.grant.round, m.round) ELSE m.round
+        grant == [view |-> m.view, round |-> round, until |-> GrantEnd(n.grant, m.view, m.round)]
+    IN  Step([step.node EXCEPT !.grant = grant], step.out)
 
 GiveGrant(n, m) ==
     IF ~MayGrant(n.durable.promised, m.view, m.term) THEN Done(n)
@@ -373,17 +376,19 @@ OnRenew(n, m) ==
 
 \* Grant, leader: a quorum for one and the same round makes the lease.
 OnGrant(n, m) ==
-    LET rounds  == n.lead.rounds
-        at      == {i \in DOMAIN rounds : rounds[i].number = m.round}
-        i       == CHOOSE j \in at : TRUE
-        grants  == rounds[i].grants \cup {m.from}
-        counted == IF at = {} THEN n
-                   ELSE IF IsQuorum(Q2, grants)
-                   THEN [n EXCEPT !.lead.until = Max(@, LeaseEnd(rounds[i].sent)),
-                                  !.lead.confirmed = Max(@, m.round),
-                                  !.lead.rounds = SubSeq(@, i + 1, Len(@))]
-                   ELSE [n EXCEPT !.lead.rounds[i].grants = grants]
-    IN  IF ~Leads(n, m.view) THEN Done(n) ELSE Reconcile(counted, m.from, m.committed)
+    LET view    == n.lead.view
+        rounds  == [i \in DOMAIN n.lead.rounds |->
+                        IF CountsGrant(view, n.lead.rounds[i].number, m.view, m.round)
+                        THEN [n.lead.rounds[i] EXCEPT !.grants = @ \cup {m.from}]
+                        ELSE n.lead.rounds[i]]
+        last    == Greatest({i \in DOMAIN rounds : MakesLease(rounds[i].grants)})
+        counted == IF last = 0 THEN [n EXCEPT !.lead.rounds = rounds]
+                   ELSE [n EXCEPT !.lead.until = Max(@, LeaseEnd(rounds[last].sent)),
+                                  !.lead.confirmed = Max(@, rounds[last].number),
+                                  !.lead.rounds = SubSeq(rounds, last + 1, Len(rounds))]
+    IN  IF ~IsLeading(n) THEN Done(n)
+        ELSE IF m.view # view THEN Done(counted)
+        ELSE Reconcile(counted, m.from, m.committed)
 
 OnRelease(n, m) ==
     IF n.grant.view # NoView /\ MayEndGrant(n.grant.view, m.view)
@@ -437,14 +442,14 @@ Advance(n, step) ==
         !.quiet = Max(@ - step, 0),
         !.lead = IF ~IsLeading(n) THEN @
                  ELSE [@ EXCEPT
-                     !.until = IF @ > step THEN @ - step ELSE -1,
+                     !.until = IF @ >= 0 /\ HoldsLease(Max(@ - step, 0)) THEN Max(@ - step, 0) ELSE -1,
                      !.rounds = [i \in DOMAIN @ |-> [@[i] EXCEPT !.sent = Max(@ - step, -LeaseTerm)]]]]
 
 \* Whether the passing of time can make a difference.
 IsTimed(n) ==
     \/ n.grant.until > 0
     \/ n.quiet > 0
-    \/ IsLeading(n) /\ (n.lead.until > 0 \/ n.lead.rounds # << >>)
+    \/ IsLeading(n) /\ (HoldsLease(n.lead.until) \/ n.lead.rounds # << >>)
 
 -----------------------------------------------------------------------------
 \* The handler of a message.

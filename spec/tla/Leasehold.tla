@@ -54,10 +54,10 @@ Unseated(before, after) == Holds(before) /\ after.lead.state = "CLOSED"
 
 \* The highest slot that a read under a lease could show now.
 Exposed(servers) ==
-    Greatest({servers[t].applied : t \in {u \in Members : Readable(servers[u])}})
+    IF LeaseTerm = 0 THEN 0 ELSE Greatest({servers[t].applied : t \in {u \in Members : Readable(servers[u])}})
 
 StaleRead(servers, seen) ==
-    \E t \in Members : Readable(servers[t]) /\ servers[t].applied < seen
+    LeaseTerm > 0 /\ \E t \in Members : Readable(servers[t]) /\ servers[t].applied < seen
 
 -----------------------------------------------------------------------------
 Outside(n) ==
@@ -73,7 +73,7 @@ Does(s, run, free) ==
         seen     == Max(visible, Greatest({a[1] : a \in run.answers}))
     IN  /\ ~Outside(run.node)
         /\ server' = after
-        /\ network' = Alive(network \cup run.sent, after, s)
+        /\ network' = Alive(network, run.sent, server, after, s)
         /\ chosen' = chosen \cup {<< c[1], c[3] >> : c \in new}
         /\ votes' = IF new = {} THEN all
                     ELSE {v \in all : \A c \in new : << v[1], v[3] >> # << c[1], c[3] >>}
@@ -85,7 +85,12 @@ Does(s, run, free) ==
                     THEN {"old views under a lease"} ELSE {})
               \cup (IF ~free /\ Unseated(server[s], run.node) THEN {"stable leader"} ELSE {})
 
-Handles(s, step) == Does(s, RunOf(step), FALSE)
+\* What changes nothing is no step.
+Changes(s, run) == ~(run.node = server[s] /\ run.sent \subseteq network)
+
+Handles(s, step) ==
+    LET run == RunOf(step)
+    IN  Changes(s, run) /\ Does(s, run, FALSE)
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -95,19 +100,16 @@ NoClient == UNCHANGED << submitted, retries >>
 NoRequest == NoClient /\ UNCHANGED resigns
 
 RECURSIVE Sum(_, _)
-Sum(Count(_), members) ==
-    IF members = {} THEN 0
-    ELSE LET s == CHOOSE t \in members : TRUE IN Count(s) + Sum(Count, members \ {s})
+Sum(Count(_), s) == IF s = N THEN 0 ELSE Count(s) + Sum(Count, s + 1)
 
 \* Servers are interchangeable: let those with higher ids stand for the higher views.
 Ordered(s) ==
     \A t \in Members \ {s} :
-        \/ server[t].elections = 0
-        \/ (t < s) <=> (server[t].durable.attempted < NextViewOf(server[s]))
+        server[t].elections > 0 => (t < s <=> server[t].durable.attempted < NextViewOf(server[s]))
 
 StandForElection(s) ==
     /\ ~IsLeading(server[s])
-    /\ Sum(LAMBDA t : server[t].elections, Members) < Views
+    /\ Sum(LAMBDA t : server[t].elections, 0) < Views
     /\ InOrder => Ordered(s)
     /\ Handles(s, OnElectionTimeout(server[s]))
     /\ NoRequest
@@ -130,7 +132,7 @@ ClientUpdate(s, update) ==
     LET again == update \in submitted
     IN  /\ IsLeading(server[s])
         /\ IF again THEN retries < Retries ELSE InOrder => \A u \in Update \ submitted : update <= u
-        /\ Handles(s, Submit(server[s], update))
+        /\ Does(s, RunOf(Submit(server[s], update)), FALSE)
         /\ submitted' = submitted \cup {update}
         /\ retries' = IF again THEN retries + 1 ELSE retries
         /\ UNCHANGED resigns
@@ -147,11 +149,12 @@ ReceiveCatchUp == Delivered("CatchUp", OnCatchUp)
 RenewLease(s) ==
     /\ Rounds > 0
     /\ IsLeading(server[s])
-    /\ RoundsTogether = Unlimited \/ Sum(LAMBDA t : server[t].requests, Members) < RoundsTogether
+    /\ Sum(LAMBDA t : server[t].requests, 0) < RoundsTogether
     /\ LET step    == OnRenewTimeout(server[s])
            counted == IF RoundsTogether = Unlimited THEN step
                       ELSE [step EXCEPT !.node.requests = @ + 1]
-       IN  Handles(s, counted)
+           run     == RunOf(counted)
+       IN  Changes(s, run) /\ Does(s, run, server[s].lead.stalled)
     /\ NoRequest
 
 ReceiveRenew == Delivered("Renew", OnRenew)
@@ -173,6 +176,7 @@ Tick ==
         /\ timed # {}
         /\ \E fast \in SUBSET timed :
               server' = [s \in Members |-> Advance(server[s], IF s \in fast THEN Fast ELSE Slow)]
+        /\ server' # server
         /\ UNCHANGED << network, submitted, retries, resigns, votes, chosen, acknowledged, visible, broken >>
 
 (***************************************************************************)
@@ -185,8 +189,9 @@ FlushDisk(s) ==
 
 CrashAndRestart(s) ==
     /\ server[s].crashes < Crashes
-    /\ Sum(LAMBDA t : server[t].crashes, Members) < CrashesTogether
-    /\ \E kept \in 0 .. Len(server[s].unwritten) : Does(s, CrashRun(server[s], kept), TRUE)
+    /\ Sum(LAMBDA t : server[t].crashes, 0) < CrashesTogether
+    /\ \E kept \in 0 .. Len(server[s].unwritten) :
+          LET run == CrashRun(server[s], kept) IN Changes(s, run) /\ Does(s, run, TRUE)
     /\ NoRequest
 
 -----------------------------------------------------------------------------

