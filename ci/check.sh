@@ -3,7 +3,8 @@
 #
 # Runs the README's command as `--json` and judges the object that it prints by what this script asks for, not by
 # the exit code alone; compares the counts with the README's table; then runs the first variants, each of which must end
-# with exit code 10, and `model variants`, whose object it judges likewise.
+# with exit code 10, and `model variants`, whose object it judges likewise; and lets the correct rules hold in the scopes
+# of the variants.
 # shellcheck disable=SC2016 # the dollars in quotes are jq's
 source "$(dirname "$0")/env.sh"
 need jq
@@ -80,3 +81,13 @@ demand_variants "each says where it was seen and which rule it breaks" \
     'all(.variants[]; (.source | length) > 0 and (.rule | length) > 0 and (.scope | length) > 0)'
 demand_variants "all is well" '.ok == true'
 ((code == 0)) || fail "model variants ended with exit code $code"
+
+# What falls in a scope proves something only if the rules as they are meant hold there. The default scopes are done.
+mapfile -t scopes < <(comm -13 <(awk '{ print $1 }' <<<"$counted" | sort -u) \
+    <(jq -r '.variants[].scope' "$report" | sort -u))
+code=0
+cargo run --quiet -p model -- check "${scopes[@]}" --json >"$report" || code=$?
+jq -r '.scopes[] | "\(.name): \(.distinct) distinct, depth \(.depth), \(.seconds) s"' "$report"
+demand "the correct rules hold in every scope of a variant" \
+    '.complete == true and .ok == true and all(.scopes[]; all(.properties[]; .holds == true))'
+((code == 0)) || fail "model check of the scopes of variants ended with exit code $code"

@@ -392,7 +392,7 @@ impl Step<'_> {
             let fresh = |grant: spec::Grant| grant.view != *view || *round > grant.round;
             if self.was.replica.grant().is_none_or(fresh) {
                 // In real time, if this clock is fast and the holder's slow.
-                let holder = Span(clocks.lease_term.into()).times(clocks.fast.into());
+                let holder = self.term_asked(*view, *round).times(clocks.fast.into());
                 let lasts = self.is.replica.grant().is_some_and(|grant| {
                     grant.view == *view && (grant.until - NOW).times(clocks.slow.into()) >= holder
                 });
@@ -400,6 +400,17 @@ impl Step<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The holder's term that a request names; one of its own it has not received as a message.
+    fn term_asked(&self, asked: View, number: u64) -> Span {
+        match self.input {
+            Input::Deliver(envelope) => match envelope.message {
+                Message::Renew { view, round, term, .. } if (view, round) == (asked, number) => term,
+                _ => self.is.replica.config().lease_term,
+            },
+            _ => self.is.replica.config().lease_term,
+        }
     }
 
     fn holds(&self) -> Result<(), Refused> {

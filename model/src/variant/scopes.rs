@@ -42,6 +42,7 @@ pub const VARIANT_SCOPES: &[Scope] = &[
         name: "reborn",
         purpose: "a server restarts and stands again, and its disk writes late",
         views_each: 2,
+        candidates: Some(1),
         crashes: 1,
         crashes_together: Some(1),
         flush: true,
@@ -173,10 +174,10 @@ pub const VARIANT_SCOPES: &[Scope] = &[
     },
     Scope {
         name: "lease-reconfigured",
-        purpose: "a server restarts with terms half as long",
+        purpose: "two servers restart with terms half as long",
         rounds_together: Some(2),
         crashes: 1,
-        crashes_together: Some(1),
+        crashes_together: Some(2),
         restart_lease: Some(RESTART_CLOCKS),
         ..LEASE
     },
