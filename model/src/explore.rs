@@ -2,8 +2,11 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use stateright::{Checker, Model};
+use stateright::Model;
 
+use crate::check::{self, Progress, Request};
+use crate::replay::replay;
+use crate::saved::Saved;
 use crate::scope::Scope;
 use crate::system::{Reductions, System};
 use crate::variant::Variant;
@@ -45,9 +48,14 @@ pub fn link(
 ) -> Result<String, Error> {
     let system = System::new(scope, variant, reductions);
     let Some(property) = variant.falls() else { return Ok(link_to(&system, &[], address)) };
-    let checker = system.only(property).checker().threads(1).spawn_bfs().join();
-    let path = checker.discovery(property).ok_or(Error::Survived)?;
-    Ok(link_to(checker.model(), &path.into_vec(), address))
+    let request = Request { reductions, ..Request::new(vec![scope.clone()], variant, 1) };
+    let mut outcomes = check::run(&request, &Progress::new(1)).into_iter();
+    let mut verdicts = outcomes.next().into_iter().flat_map(|outcome| outcome.verdicts);
+    let verdict = verdicts.find(|verdict| verdict.name == property);
+    let found = verdict.and_then(|verdict| verdict.counterexample).ok_or(Error::Survived)?;
+    // The indices of a run are those of the system that is served.
+    let saved = Saved::new((scope, variant, reductions), property, &found);
+    Ok(link_to(&system, &replay(&system, &saved).run, address))
 }
 
 /// The link to the end of a run.
@@ -55,8 +63,8 @@ pub fn link_to(system: &System, run: &Steps, address: SocketAddr) -> String {
     format!("http://{address}/#/steps/{}", indices(system, run))
 }
 
-/// A path as the Explorer writes it: the index of the initial state, then of each action among those that change
-/// something.
+/// A path as the Explorer writes it: the index of the initial state, then of each action among those that
+/// are offered.
 fn indices(system: &System, path: &Steps) -> String {
     let mut text = String::from("0");
     for (state, action) in path {
