@@ -544,6 +544,21 @@ pub const SCOPES: &[Scope] = &[
         ..Scope::BASE
     },
     Scope {
+        name: "lease-forwarding",
+        purpose: "the same with late disks and requests that are passed on, also by a candidate that nobody elects",
+        servers: 2,
+        slots: 1,
+        views: 2,
+        updates: 1,
+        rounds: 1,
+        lease: Some(SHORT_CLOCKS),
+        forward: true,
+        flush: true,
+        recovery: true,
+        probes: &["an update is forwarded", "a lease is acquired"],
+        ..Scope::BASE
+    },
+    Scope {
         name: "quorum",
         purpose: "four servers, where half is no majority",
         servers: 4,

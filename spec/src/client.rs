@@ -33,7 +33,8 @@ impl<V: Value, R: Rules> Replica<V, R> {
                     return;
                 }
             }
-            Role::Preparing(_) => {} // Proposed when the view is established.
+            // Proposed when the view is established; passed on if somebody else leads meanwhile.
+            Role::Preparing(_) => self.arm_forward(effects),
             Role::Follower => match self.leader_hint() {
                 Some(leader) => self.forward(leader, command.clone(), effects),
                 None => {
@@ -65,17 +66,26 @@ impl<V: Value, R: Rules> Replica<V, R> {
 
     fn forward(&self, leader: ServerId, command: Command<V>, effects: &mut Effects<V>) {
         effects.send_at_once(leader, Message::Forward(command)); // Passing a request on promises nothing.
+        self.arm_forward(effects);
+    }
+
+    /// A request is about to wait: the timer runs from the first.
+    fn arm_forward(&self, effects: &mut Effects<V>) {
         if self.waiting.is_empty() {
             effects.arm(Timer::Forward, self.config.forward_interval, Span::ZERO);
         }
     }
 
     /// The update timer of `002`: forwards what still waits, to whoever leads now.
+    ///
+    /// A candidate forwards as well if its own acceptor has promised another view: while that leader keeps its lease
+    /// the candidate is elected by nobody, and its clients would wait for as long.
     pub(crate) fn on_forward_timeout(&mut self, effects: &mut Effects<V>) {
         if self.waiting.is_empty() {
             return;
         }
-        if let (Role::Follower, Some(leader)) = (&self.role, self.leader_hint()) {
+        let leads = matches!(self.role, Role::Leading(_));
+        if let Some(leader) = self.leader_hint().filter(|_| !leads) {
             for command in self.waiting.values() {
                 effects.send_at_once(leader, Message::Forward(command.clone())); // As in `forward`.
             }
