@@ -50,9 +50,15 @@ tlc() {
         -workers "$workers" -metadir "$directory/states" -config "$configuration" "$@" Variants.tla)
 }
 
-# seconds_since TIME: with a tenth.
-seconds_since() {
-    awk -v begun="$1" -v now="$EPOCHREALTIME" 'BEGIN { printf "%.1f", now - begun }'
+# timed FILE COMMAND...: runs it, and writes the seconds on the clock and of all CPUs into the file.
+timed() {
+    local file=$1 code=0 real user system
+    local TIMEFORMAT='%R %U %S'
+    shift
+    { time "$@" 2>&3 || code=$?; } 3>&2 2>"$file"
+    read -r real user system <"$file"
+    awk -v real="$real" -v user="$user" -v kernel="$system" 'BEGIN { printf "%.2f %.2f\n", real, user + kernel }' >"$file"
+    return "$code"
 }
 
 differences=()
@@ -69,47 +75,50 @@ counted() {
 
 # scope NAME CONFIGURATION REDUCED: both sides; a line of the table.
 scope() {
-    local name=$1 configuration=spec/tla/$2 options=() dump=() against=() code=0
-    local begun seconds states distinct depth expected
+    local name=$1 configuration=spec/tla/$2 options=() dump=() against=() code=0 states distinct depth expected
     local log=$directory/$name.log report=$directory/$name.json projection=$directory/$name-projection.json
     [[ $3 == true ]] || options=(--no-reductions)
-    "$model" check "$name" --json --workers "$WORKERS" "${options[@]}" >"$report" ||
+    timed "$directory/model-time" "$model" check "$name" --json --workers "$WORKERS" "${options[@]}" >"$report" ||
         differ "$name: the model ended with exit code $?"
-    expected=$(jq -r '.scopes[0] | "\(.states) \(.distinct) \(.depth) "' "$report")
+    expected=$(jq -r '.scopes[0] | "\(.states) \(.distinct) \(.depth)"' "$report")
     if (($(jq '.scopes[0].distinct' "$report") <= ONE_BY_ONE_MAX)); then
         dump=(-dump "$directory/$name")
         against=(--against "$directory/$name.dump")
     fi
-    begun=$EPOCHREALTIME
-    tlc "$WORKERS" "$configuration" "${dump[@]}" >"$log" 2>&1 || code=$?
-    seconds=$(seconds_since "$begun")
+    timed "$directory/tlc-time" tlc "$WORKERS" "$configuration" "${dump[@]}" >"$log" 2>&1 || code=$?
     ((code == 0)) || { tail -n 30 "$log" >&2; differ "$name: TLC ended with exit code $code"; }
     read -r states distinct depth <<<"$(counted "$log")" || true
-    [[ "$states $distinct $depth " == "$expected" ]] ||
+    [[ "$states $distinct $depth" == "$expected" ]] ||
         differ "$name: TLC counts '$states $distinct $depth' states, distinct states and depth, the model '$expected'"
     "$model" tlc "$name" --json "${against[@]}" >"$projection" || true
     jq -e --argjson distinct "${distinct:-0}" '.ok and .projected == $distinct' "$projection" >/dev/null ||
         differ "$name: TLC has not reached the projected states of the model; see $projection"
-    line "$name" "$states" "$distinct" "$depth" "$seconds" "$report" "${#dump[@]}"
+    line "$name" "${states:-0}" "${distinct:-0}" "${depth:-0}" "$report" "${against:+one by one}"
 }
 
+# line NAME STATES DISTINCT DEPTH REPORT COMPARED: the rates are those on the clock; of the model's time, that of the
+# search.
 line() {
-    jq -r --arg name "$1" --argjson states "${2:-0}" --argjson distinct "${3:-0}" --argjson depth "${4:-0}" \
-        --argjson tlc "$5" --argjson dumped "$7" '.scopes[0].seconds as $model | .scopes[0].distinct as $both |
-        [$name, $states, $distinct, $both, $depth, $tlc, ($model * 1000 | round / 1000),
-         ($distinct / $tlc | round), ($both / $model | round),
-         ($both / $model / ($distinct / $tlc) | round), if $dumped > 0 then "one by one" else "" end] | @tsv' "$6" |
+    local real cpu model_cpu
+    read -r real cpu <"$directory/tlc-time"
+    read -r _ model_cpu <"$directory/model-time"
+    jq -r --arg name "$1" --argjson states "$2" --argjson distinct "$3" --argjson depth "$4" --arg compared "$6" \
+        --argjson tlc "$real" --argjson tlc_cpu "$cpu" --argjson model_cpu "$model_cpu" '.scopes[0] |
+        [$name, $states, $distinct, .distinct, $depth, $tlc, $tlc_cpu, (.seconds * 100 | round / 100), $model_cpu,
+         ($distinct / $tlc | round), (.distinct / .seconds | round),
+         (.distinct / .seconds / ($distinct / $tlc) | round), $compared] | @tsv' "$5" |
         tee -a "$directory/table" | pretty
 }
 
 pretty() {
-    awk -F'\t' '{ printf "%-15s %10s %10s %10s %5s %8s %8s %9s %10s %6s  %s\n", $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 }'
+    awk -F'\t' '{ printf "%-15s %9s %8s %8s %5s %7s %7s %7s %7s %7s %9s %6s  %s\n",
+        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 }'
 }
 
 # variant NAME SCOPE: both sides must break the same property, by equally long runs; or neither, if it is a control.
 variant() {
     local name=$1 scope=$2 configuration=$directory/$1.cfg log=$directory/$1.log report=$directory/$1.json
-    local code=0 fell steps begun seconds expected
+    local code=0 fell steps seconds expected
     "$model" tlc "$scope" --variant "$name" --configuration >"$configuration"
     "$model" check "$scope" --variant "$name" --json >"$report" || code=$?
     ((code == VIOLATED_MODEL || code == 0)) || differ "$name: the model ended with exit code $code"
@@ -118,9 +127,9 @@ variant() {
         if $fallen == [] then "nothing - \(.distinct)"
         else "\($fallen[0].name | gsub(" "; "")) \($fallen[0].counterexample | length) -" end' "$report")
     code=0
-    begun=$EPOCHREALTIME
-    tlc 1 "$configuration" >"$log" 2>&1 || code=$? # One worker: then the first violation is a nearest one.
-    seconds=$(seconds_since "$begun")
+    # One worker: then the first violation is a nearest one.
+    timed "$directory/tlc-time" tlc 1 "$configuration" >"$log" 2>&1 || code=$?
+    read -r seconds _ <"$directory/tlc-time"
     case $code in
     0) fell="nothing - $(counted "$log" | cut -d' ' -f2)" ;;
     "$VIOLATED_TLC")
@@ -156,7 +165,7 @@ for name in "${names[@]}"; do
 done
 : >"$directory/table"
 
-printf 'scope\tstates\tTLC\tmodel\tdepth\ts TLC\ts model\tTLC/s\tmodel/s\tratio\tcompared\n' | pretty
+printf 'scope\tstates\tTLC\tmodel\tdepth\ts TLC\tCPU s\ts model\tCPU s\tTLC/s\tmodel/s\tratio\tcompared\n' | pretty
 while IFS=$'\t' read -r name configuration reduced; do
     if wanted "$name" false; then
         scope "$name" "$configuration" "$reduced"
@@ -169,9 +178,15 @@ while IFS=$'\t' read -r name scope long; do
     fi
 done < <(jq -r '.variants[] | [.name, .scope, .long] | @tsv' <<<"$list")
 
-awk -F'\t' -v seconds="$TLC_SECONDS_MIN" -v rate="$TLC_RATE_MIN" -v workers="$WORKERS" \
-    '$6 >= seconds && $8 >= rate { printf "%s: TLC %d distinct/s, the model %d, %d times as many; %d workers each\n", $1, $8, $9, $10, workers }' \
-    "$directory/table"
+awk -F'\t' -v seconds="$TLC_SECONDS_MIN" -v rate="$TLC_RATE_MIN" -v workers="$WORKERS" '
+    $6 >= seconds && $10 >= rate {
+        printf "%s: TLC %d distinct/s, the model %d, %d times as many; %d workers each\n", $1, $10, $11, $12, workers
+        any = 1
+    }
+    END {
+        if (NR && !any)
+            printf "No run of TLC took %d s at %d distinct/s: no comparison of speeds to rely on.\n", seconds, rate
+    }' "$directory/table"
 rm -rf "$directory/states"
 ((${#differences[@]} > 0)) || rm -f "$directory"/*.dump
 ((${#differences[@]} == 0)) || fail "$(printf '%s\n' "${#differences[@]} differences:" "${differences[@]}")"
