@@ -18,6 +18,7 @@ Examples:
   model replay FILE --step               a saved counterexample, step by step
   model explore --path FILE              the same in stateright's Explorer
   model check --report DIR               one HTML file that shows everything
+  model tlc quorum --configuration       the same bounds for TLC and spec/tla
 
 Exit codes:
   0 all holds and was exhausted, 1 runtime error, 2 usage, 10 a property is violated (also by a variant,

@@ -53,7 +53,6 @@ pub const REPLACEMENTS: &[Replacement] = &[
     replaced("thesis-update-in-two-slots", "Admits <- AdmitsAll", "tlc-retries"),
     replaced("accept-before-durable", "WaitsForDisk <- AllButAcceptsWait", "tlc-flush"),
     replaced("promise-before-durable", "WaitsForDisk <- AllButPromisesWait", "tlc-disk"),
-    at_length("prepare-before-durable", "WaitsForDisk <- AllButPreparesWait", "reborn"),
     replaced("thesis-grant-forgotten", "GrantAfterRestart <- NoGrantAfterRestart", "lease-restart"),
     replaced("late-copy-extends", "GrantEnd <- GrantEndOfAnyCopy", "lease-moves"),
     replaced("thesis-promise-despite-lease", "MayPromise <- PromisesDespiteGrant", "lease-moves"),

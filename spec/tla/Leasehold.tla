@@ -50,16 +50,20 @@ Surprises(n, c) ==
                  THEN {n.lead.proposals[slot].value} ELSE {}
     IN  Holds(n) /\ n.lead.view > c[2] /\ known # {c[3]}
 
+\* Whether a leader with a valid lease gave its view up.
 Unseated(before, after) == Holds(before) /\ after.lead.state = "CLOSED"
 
 \* The highest slot that a read under a lease could show now.
 Exposed(servers) ==
-    IF LeaseTerm = 0 THEN 0 ELSE Greatest({servers[t].applied : t \in {u \in Members : Readable(servers[u])}})
+    IF LeaseTerm = 0 THEN 0
+    ELSE Greatest({servers[t].applied : t \in {u \in Members : Readable(servers[u])}})
 
+\* Whether one could show less than a client has seen.
 StaleRead(servers, seen) ==
     LeaseTerm > 0 /\ \E t \in Members : Readable(servers[t]) /\ servers[t].applied < seen
 
 -----------------------------------------------------------------------------
+\* Beyond the bounds of the scope.
 Outside(n) ==
     \/ n.elections > ViewsEach
     \/ IsLeading(n) /\ (n.lead.requested > Rounds \/ Greatest(DOMAIN n.lead.proposals) > LastSlot)
@@ -69,7 +73,6 @@ Does(s, run, free) ==
     LET after    == [server EXCEPT ![s] = run.node]
         all      == AllVotes(s, run)
         new      == IF run.votes = {} THEN {} ELSE ChosenBy(all)
-        answered == acknowledged \cup run.answers
         seen     == Max(visible, Greatest({a[1] : a \in run.answers}))
     IN  /\ ~Outside(run.node)
         /\ server' = after
@@ -77,7 +80,7 @@ Does(s, run, free) ==
         /\ chosen' = chosen \cup {<< c[1], c[3] >> : c \in new}
         /\ votes' = IF new = {} THEN all
                     ELSE {v \in all : \A c \in new : << v[1], v[3] >> # << c[1], c[3] >>}
-        /\ acknowledged' = answered
+        /\ acknowledged' = acknowledged \cup run.answers
         /\ visible' = IF StaleRead(after, seen) THEN seen ELSE Max(seen, Exposed(after))
         /\ broken' = broken
               \cup (IF run.covered THEN {} ELSE {"covered by the disk"})

@@ -43,9 +43,6 @@ AllButAcceptsWait(message) == message.type # "Accept"
 \* promise-before-durable
 AllButPromisesWait(message) == message.type # "Promise"
 
-\* prepare-before-durable
-AllButPreparesWait(message) == message.type # "Prepare"
-
 (***************************************************************************)
 (* The lease.                                                              *)
 (***************************************************************************)
