@@ -404,12 +404,12 @@ Readable(n) == Holds(n) /\ MayServeRead(n.applied, Known(n))
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
-(* Clients (4.1).  Asking again is harmless.                               *)
+(* Clients (4.1).  What was applied already is answered, not proposed.     *)
 (***************************************************************************)
 Submit(n, update) ==
     LET slots == {n.machine[i][1] : i \in {j \in DOMAIN n.machine : n.machine[j][2] = update}}
         step  == Enqueue(n, update)
-    IN  IF slots # {} THEN Step(n, << Answer(update, Greatest(slots)) >>)
+    IN  IF ~Admits(AppliedUpdates(n), update) THEN Step(n, << Answer(update, Greatest(slots)) >>)
         ELSE IF update \in n.waiting THEN Done(n)
         ELSE Step([step.node EXCEPT !.waiting = @ \cup {update}], step.out)
 
