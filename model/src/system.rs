@@ -175,8 +175,14 @@ impl System {
 
     /// The properties that are looked for, as bits by their places in [`PROPERTIES`].
     pub fn looked_for(&self) -> u64 {
-        let wanted = |at: &usize| self.only.is_none_or(|only| only == PROPERTIES[*at].name);
-        (0..PROPERTIES.len()).filter(wanted).map(|at| 1 << at).sum()
+        (0..PROPERTIES.len()).filter(|&at| self.judges(PROPERTIES[at].name)).map(|at| 1 << at).sum()
+    }
+
+    /// Whether a property is looked for; recoverability only where the scope asks, for elsewhere it would hold of
+    /// itself.
+    fn judges(&self, property: &str) -> bool {
+        let asked = property != RECOVERABILITY || self.recovery.is_some();
+        asked && self.only.is_none_or(|only| only == property)
     }
 
     /// The properties of which the last that falls ends the search, as bits by their places in [`PROPERTIES`].
@@ -438,10 +444,7 @@ impl Model for System {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        properties::properties()
-            .into_iter()
-            .filter(|property| self.only.is_none_or(|only| only == property.name))
-            .collect()
+        properties::properties().into_iter().filter(|property| self.judges(property.name)).collect()
     }
 
     fn format_action(&self, action: &Action) -> String {
