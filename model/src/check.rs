@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use stateright::{Checker, Model};
 
+use crate::arms::Exercised;
 use crate::engine::{self, End, Limits};
 use crate::properties::PROPERTIES;
 use crate::scope::Scope;
@@ -121,6 +122,8 @@ pub struct Outcome {
     pub verdicts: Vec<Verdict>,
     /// The probes that the scope must reach, and whether it did.
     pub probes: Vec<(&'static str, bool)>,
+    /// The arms of the handlers and the outcomes of the rules that were exercised.
+    pub exercised: Exercised,
 }
 
 impl Outcome {
@@ -246,6 +249,7 @@ fn own(system: &System, request: &Request, index: usize, progress: &Progress) ->
         peak_bytes: Some(found.peak_bytes),
         incomplete,
         probes: system.probes(),
+        exercised: system.exercised(),
         scope: system.scope.clone(),
     }
 }
@@ -288,6 +292,7 @@ fn reference(system: System, index: usize, progress: &Progress) -> Outcome {
         peak_bytes: None,
         incomplete,
         probes: checker.model().probes(),
+        exercised: checker.model().exercised(),
     }
 }
 

@@ -17,6 +17,7 @@
 //! What a scope does not cover, no run of `check` says anything about: more servers, views, slots, crashes or rounds
 //! than its bounds; other ratios of clock rates; changes of membership, which the handlers do not have.
 
+pub mod arms;
 pub mod check;
 pub mod diagram;
 pub mod difference;

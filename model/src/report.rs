@@ -6,9 +6,11 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde_json::{Value, json};
 
+use crate::arms::Exercised;
 use crate::check::{Counterexample, Outcome};
 use crate::exit::Exit;
 use crate::properties::RECOVERABILITY;
+use crate::scope::{SCOPES, Scope};
 use crate::variant::Variant;
 
 /// What the outcomes come to.
@@ -29,10 +31,23 @@ pub fn exit(variant: Variant, outcomes: &[Outcome]) -> Exit {
     if variant.falls().is_some() {
         return Exit::Survived;
     }
-    if outcomes.iter().any(|outcome| !outcome.all_reached()) {
+    if outcomes.iter().any(|outcome| !outcome.all_reached()) || missed(variant, outcomes).next().is_some() {
         return Exit::NotReached;
     }
     Exit::Done
+}
+
+/// The arms and outcomes that all of these scopes together exercised.
+pub fn exercised(outcomes: &[Outcome]) -> Exercised {
+    outcomes.iter().fold(Exercised::default(), |all, outcome| all.join(outcome.exercised))
+}
+
+/// The arms and outcomes that no default scope exercised; only known if all default scopes were explored.
+pub fn missed(variant: Variant, outcomes: &[Outcome]) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let explored = |scope: &Scope| outcomes.iter().any(|outcome| outcome.scope.name == scope.name);
+    let all = variant == Variant::Correct && SCOPES.iter().all(explored);
+    let arms = exercised(outcomes).all().filter(move |(.., exercised)| all && !exercised);
+    arms.map(|(of, what, _)| (of, what))
 }
 
 /// The JSON object of `check --json`.
@@ -72,6 +87,9 @@ fn scope_json(outcome: &Outcome) -> Value {
         "seconds": outcome.elapsed.as_secs_f64(),
         "properties": properties,
         "probes": probes,
+        "arms": outcome.exercised.all().map(|(of, what, exercised)| {
+            json!({ "of": of, "what": what, "exercised": exercised })
+        }).collect::<Vec<_>>(),
     })
 }
 
@@ -105,8 +123,25 @@ pub fn text(variant: Variant, outcomes: &[Outcome], program: &str) -> String {
     }
     let mut text = format!("{table}\n\n");
     text += &outcomes.iter().map(|outcome| details(outcome, program)).collect::<String>();
+    if variant == Variant::Correct {
+        text += &coverage(outcomes);
+    }
     text += &conclusion(variant, outcomes);
     text
+}
+
+/// How many of the arms and outcomes were exercised; if all default scopes were explored, also those that were not.
+fn coverage(outcomes: &[Outcome]) -> String {
+    let exercised = exercised(outcomes);
+    let count = exercised.all().filter(|(.., exercised)| *exercised).count();
+    let mut text = format!(
+        "Arms of the handlers and outcomes of the rules: {count} of {} exercised.\n",
+        exercised.all().count()
+    );
+    for (of, what) in missed(Variant::Correct, outcomes) {
+        text += &format!("  NEVER EXERCISED  {of}: {what}\n");
+    }
+    text + "\n"
 }
 
 fn details(outcome: &Outcome, program: &str) -> String {
@@ -188,7 +223,7 @@ pub fn conclusion(variant: Variant, outcomes: &[Outcome]) -> String {
             format!("The variant survived: the check cannot see what it does wrong. {explored}\n")
         }
         (Exit::NotReached, _) => {
-            let reason = "A probe was never reached (a property may hold for want of an occasion), or a state cannot recover.";
+            let reason = "A probe was never reached or an arm never exercised (a property may hold for want of an occasion), or a state cannot recover.";
             format!("{reason} {explored}\n")
         }
         _ => format!(

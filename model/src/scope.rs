@@ -1,9 +1,16 @@
 //! Scopes: the bounds within which every reachable state is explored, and the table that `check` runs.
 
-use serde::{Deserialize, Serialize};
-use spec::{Config, ServerId, Span};
+mod deep;
+mod default;
 
+use serde::{Deserialize, Serialize};
+use spec::{Config, ServerId, SessionId, Slot, Span};
+
+use crate::state::Value;
 use crate::variant::scopes::VARIANT_SCOPES;
+
+pub use deep::DEEP_SCOPES;
+pub use default::SCOPES;
 
 /// The most servers that a scope can have.
 pub const SERVERS_MAX: usize = 5;
@@ -34,6 +41,9 @@ pub const SHORT_CLOCKS: Clocks = Clocks { lease_term: 4, grant_term: 6, slow: 2,
 
 /// Clocks that all go at one pace, and terms of one step: nothing is said about drift, and there is little to explore.
 pub const ONE_PACE: Clocks = Clocks { lease_term: 1, grant_term: 1, slow: 1, fast: 1 };
+
+/// The terms that a server is configured with after a restart, where a scope has it: half of [`SHORT_CLOCKS`].
+pub const RESTART_CLOCKS: Clocks = Clocks { lease_term: 2, grant_term: 3, ..SHORT_CLOCKS };
 
 /// How long a server waits for a sign of a leader before it stands, in clock units, and what chance may add.
 const ELECTION_TIMEOUT: i64 = 12;
@@ -104,6 +114,12 @@ pub struct Scope {
     pub flush: bool,
     /// Whether updates can reach servers that do not lead, and be forwarded.
     pub forward: bool,
+    /// Whether all updates are one client's, which submits the next once it has the answer to the one before.
+    #[serde(default)]
+    pub one_client: bool,
+    /// Whether dead messages stay, whatever reductions are asked for: the arms that ignore them are arms too.
+    #[serde(default)]
+    pub every_message: bool,
     /// Whether every state must be able to recover.
     pub recovery: bool,
     /// Whether servers wait for a leader without a lease as long as it may be silent. Then no election cures what it
@@ -143,6 +159,8 @@ impl Scope {
         compactions: 0,
         flush: false,
         forward: false,
+        one_client: false,
+        every_message: false,
         recovery: false,
         patient: false,
         probes: &["a view is established"],
@@ -247,6 +265,14 @@ impl Scope {
         self.cut.is_some_and(|pairs| pairs.contains(&pair))
     }
 
+    /// The request that submits an update: the first of its client's session, or the next of the one client's.
+    pub fn request(&self, value: Value) -> (SessionId, u64) {
+        if self.one_client {
+            return (SessionId(Slot(1)), u64::from(value) + 1);
+        }
+        (SessionId(Slot(u64::from(value) + 1)), 1)
+    }
+
     /// The slots that opened the clients' sessions before the exploration begins, one an update.
     pub fn sessions(&self) -> u64 {
         self.updates.into()
@@ -349,235 +375,12 @@ impl Scope {
     }
 }
 
-/// The scopes that `check` runs when none is named, the slowest first.
-pub const SCOPES: &[Scope] = &[
-    Scope {
-        name: "reads",
-        purpose: "reads under a lease that moves, among updates",
-        slots: 1,
-        updates: 1,
-        rounds: 1,
-        lease: Some(SHORT_CLOCKS),
-        probes: &[
-            "a lease read sees an update",
-            "a lease read must wait for older views",
-            "an older view completes a value under a lease",
-            "the lease moves to another server",
-            "a lagging server is reconciled",
-        ],
-        ..Scope::BASE
-    },
-    Scope {
-        name: "flush",
-        purpose: "records reach the disk late, and a crash keeps any prefix of them",
-        slots: 1,
-        crashes: 1,
-        crashes_together: Some(1),
-        flush: true,
-        probes: &[
-            "a view is established",
-            "a crash loses records",
-            "a crash keeps some of the records",
-            "a message waits for the disk",
-            "a new leader proposes what an old one began",
-        ],
-        ..Scope::BASE
-    },
-    Scope {
-        name: "lease",
-        purpose: "the lease moves between servers whose clocks drift, and its holder or a grantor restarts",
-        slots: 0,
-        updates: 0,
-        views: 3,
-        crashes: 1,
-        crashes_together: Some(1),
-        rounds: 2,
-        rounds_together: Some(2),
-        lease: Some(SHORT_CLOCKS),
-        probes: &[
-            "a lease is acquired",
-            "a lease is renewed",
-            "the lease moves to another server",
-            "a grant keeps a candidate out",
-            "a restarted grantor keeps a candidate out",
-            "a restarted leader meets a grant of its old view",
-        ],
-        ..Scope::BASE
-    },
-    Scope {
-        name: "agreement",
-        purpose: "each server leads once, one restarts: what is chosen stays chosen",
-        views: 3,
-        crashes: 1,
-        crashes_together: Some(1),
-        probes: &[
-            "a view is established",
-            "a new leader proposes what an old one began",
-            "a new leader fills a hole",
-            "a stale Propose is refused",
-            "a stale Prepare is refused",
-            "a leader is refused and steps down",
-            "a committed slot is answered with its Commit",
-            "a mark meets votes of another view",
-            "a server learns by a mark",
-            "a restarted server votes",
-        ],
-        ..Scope::BASE
-    },
-    Scope {
-        name: "renewal",
-        purpose: "a lease is renewed and then moves, in one run",
-        slots: 0,
-        updates: 0,
-        views: 3,
-        rounds: 2,
-        rounds_together: Some(3),
-        lease: Some(SHORT_CLOCKS),
-        probes: &["a lease is renewed", "the lease moves to another server", "a grant keeps a candidate out"],
-        ..Scope::BASE
-    },
-    Scope {
-        name: "stable",
-        purpose: "a leader with a lease is refused and prepares a higher view of its own; leaders resign",
-        slots: 0,
-        updates: 0,
-        views: 3,
-        views_each: 2,
-        rounds: 1,
-        rounds_together: Some(2),
-        resigns: 1,
-        lease: Some(SHORT_CLOCKS),
-        probes: &[
-            "a lease is acquired",
-            "a leader with a lease prepares a higher view",
-            "a release ends a grant",
-        ],
-        ..Scope::BASE
-    },
-    Scope {
-        name: "retries",
-        purpose: "a client asks again, maybe elsewhere, and its update is decided in two slots",
-        views: 3,
-        retries: 1,
-        probes: &["an update is decided twice and applied once", "a retry is answered with the first result"],
-        ..Scope::BASE
-    },
-    Scope {
-        name: "compaction",
-        purpose: "servers forget what they have applied, and one that lags is brought up to date by a snapshot",
-        crashes: 1,
-        crashes_together: Some(1),
-        compactions: 1,
-        recovery: true,
-        probes: &[
-            "a server forgets its log",
-            "a forgotten slot is asked for",
-            "a forgotten slot is proposed",
-            "a lagging server is brought up to date by a snapshot",
-            "a snapshot comes late to a server that knows more",
-            "a leader installs a snapshot over its own proposal",
-            "a new leader meets a promise that lacks a forgotten value",
-            "a server restarts from a snapshot",
-        ],
-        ..Scope::BASE
-    },
-    Scope {
-        name: "lagging",
-        purpose: "a renewal tells a follower that it lags behind what the leader has forgotten",
-        slots: 1,
-        rounds: 1,
-        rounds_together: Some(1),
-        compactions: 1,
-        recovery: true,
-        probes: &[
-            "a forgotten slot is asked for",
-            "a lagging server is brought up to date by a snapshot",
-            "a follower is brought up to date by a snapshot",
-        ],
-        ..Scope::BASE
-    },
-    Scope {
-        name: "confirmed-reads",
-        purpose: "reads without a lease, each confirmed by a round of its own",
-        slots: 1,
-        updates: 1,
-        rounds: 1,
-        reads: 1,
-        probes: &["a read is served after a round", "a read is refused"],
-        ..Scope::BASE
-    },
-    Scope {
-        name: "forwarding",
-        purpose: "updates reach servers that do not lead, and are passed on",
-        slots: 1,
-        updates: 1,
-        forward: true,
-        probes: &[
-            "an update is forwarded",
-            "an update is redirected",
-            "a forwarded update is answered where it came from",
-        ],
-        ..Scope::BASE
-    },
-    Scope {
-        name: "recovery",
-        purpose: "from every state, without further faults, everything gets done",
-        views: 3,
-        crashes: 1,
-        crashes_together: Some(1),
-        recovery: true,
-        probes: &["a view is established", "a new leader fills a hole"],
-        ..Scope::BASE
-    },
-    Scope {
-        name: "lease-recovery",
-        purpose: "the same with leases and a restart: some server soon holds the lease",
-        slots: 0,
-        updates: 0,
-        views: 2,
-        rounds: 1,
-        crashes: 1,
-        crashes_together: Some(1),
-        lease: Some(SHORT_CLOCKS),
-        recovery: true,
-        probes: &["a lease is acquired"],
-        ..Scope::BASE
-    },
-    Scope {
-        name: "lease-forwarding",
-        purpose: "the same with late disks and requests that are passed on, also by a candidate that nobody elects",
-        servers: 2,
-        slots: 1,
-        views: 2,
-        updates: 1,
-        rounds: 1,
-        lease: Some(SHORT_CLOCKS),
-        forward: true,
-        flush: true,
-        recovery: true,
-        probes: &["an update is forwarded", "a lease is acquired"],
-        ..Scope::BASE
-    },
-    Scope {
-        name: "quorum",
-        purpose: "four servers, where half is no majority",
-        servers: 4,
-        slots: 1,
-        probes: &["a view is established", "a new leader proposes what an old one began"],
-        ..Scope::BASE
-    },
-    Scope {
-        name: "quorums",
-        purpose: "four servers with quorums of three promises and two votes",
-        servers: 4,
-        quorums: Some((3, 2)),
-        slots: 1,
-        probes: &["a view is established", "a new leader proposes what an old one began"],
-        ..Scope::BASE
-    },
-];
-
-/// The scope of that name, of the default table or of those for variants or for TLC.
+/// The scope of that name: a default or a deep one, or one for variants or for TLC.
 pub fn named(name: &str) -> Option<&'static Scope> {
-    SCOPES.iter().chain(VARIANT_SCOPES).chain(crate::tlc::SCOPES).find(|scope| scope.name == name)
+    SCOPES
+        .iter()
+        .chain(DEEP_SCOPES)
+        .chain(VARIANT_SCOPES)
+        .chain(crate::tlc::SCOPES)
+        .find(|scope| scope.name == name)
 }

@@ -6,15 +6,14 @@ use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 use spec::{
-    Command, Durable, LocalTime, Message, Record, Replica, RequestId, ServerId, ServerSet, Slot, Snapshot,
-    View,
+    Command, Durable, LocalTime, Message, Record, Replica, ServerId, ServerSet, Slot, Snapshot, View,
 };
 
+use crate::arms::watched::Watched;
 use crate::intern::Interned;
 use crate::properties::Facts;
 use crate::scope::SERVERS_MAX;
 use crate::step::Local;
-use crate::variant::Variant;
 
 /// The value of an update in the model: its number.
 pub type Value = u8;
@@ -61,7 +60,7 @@ pub struct Held {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Node {
     /// The handlers and their state.
-    pub replica: Replica<Value, Variant>,
+    pub replica: Replica<Value, Watched>,
     /// What the disk holds: the sum of the records that are durable.
     pub durable: Durable<Value>,
     /// Records that are not durable yet, in order.
@@ -189,11 +188,6 @@ impl fmt::Debug for Choice {
 /// Updates are called a, b, c, … wherever a person reads them.
 pub fn letter(value: Value) -> char {
     char::from(b'a' + value % 26)
-}
-
-/// The request that submits an update.
-pub fn request_of(value: Value) -> RequestId {
-    RequestId::Update { session: spec::SessionId(Slot(u64::from(value) + 1)), sequence: 1 }
 }
 
 impl Ghost {

@@ -6,6 +6,8 @@ use spec::{
     Slot, Span, Timer, Update, View, When,
 };
 
+use crate::arms::watched::{self, Watched};
+use crate::arms::{self, Coverage, Exercised};
 use crate::intern::Interner;
 use crate::properties::Facts;
 use crate::refinement::{Machine, Refused};
@@ -111,6 +113,7 @@ pub struct Stepper {
     variant: Variant,
     own_at_once: bool,
     machine: Machine,
+    coverage: Coverage,
     nodes: Interner<Node, &'static Local>,
     messages: Interner<Envelope, ()>,
     facts: Interner<Facts, ()>,
@@ -122,6 +125,7 @@ impl Stepper {
     pub fn new(scope: Scope, variant: Variant, own_at_once: bool) -> Self {
         Self {
             machine: Machine::new(&scope),
+            coverage: Coverage::default(),
             scope,
             variant,
             own_at_once,
@@ -129,6 +133,11 @@ impl Stepper {
             messages: Interner::default(),
             facts: Interner::default(),
         }
+    }
+
+    /// What all steps so far exercised.
+    pub fn exercised(&self) -> Exercised {
+        self.coverage.so_far()
     }
 
     /// A server at the beginning: every client's session is open.
@@ -159,7 +168,7 @@ impl Stepper {
 
     fn facts(
         &self,
-        replica: &Replica<Value, Variant>,
+        replica: &Replica<Value, Watched>,
         durable: &Durable<Value>,
         applied: &[(Slot, Value)],
         snapshots: &[Kept],
@@ -218,6 +227,12 @@ impl Stepper {
         })
     }
 
+    /// The command that submits an update.
+    fn command(&self, value: Value) -> Command<Value> {
+        let (session, sequence) = self.scope.request(value);
+        Command::Update(Update { session, sequence, value })
+    }
+
     fn compute(&self, node: NodeRef, input: Input) -> Local {
         let mut run = Run::new(self, Node::clone(&node), input);
         let mut effects = Effects::new();
@@ -247,7 +262,7 @@ impl Stepper {
                 run.node.requests += u8::from(self.scope.rounds_together.is_some());
             }
             Input::Submit(value) => {
-                replica.submit(command(value), &mut effects);
+                replica.submit(self.command(value), &mut effects);
                 run.events.push(Event::Submitted(value));
             }
             Input::Read => {
@@ -282,16 +297,27 @@ impl Stepper {
         }
         self.variant.afterwards(input, &node, &mut run.node);
         run.carry_out(&mut effects);
+        let outcomes = watched::take();
         let mut local = run.finish();
+        if !local.outside {
+            let delivery = match input {
+                Input::Deliver(envelope) => {
+                    1 << arms::delivery(&node, &envelope.message, &local.node, &local)
+                }
+                _ => 0,
+            };
+            self.coverage.add(Exercised { deliveries: delivery, outcomes });
+        }
         local.refused = self.machine.local(&node, input, &local);
         local.quiet = crate::observe::quiet(&node, input, &local);
         local
     }
 
-    fn recover(&self, config: Config, durable: Durable<Value>) -> (Replica<Value, Variant>, Effects<Value>) {
+    fn recover(&self, config: Config, durable: Durable<Value>) -> (Replica<Value, Watched>, Effects<Value>) {
         let mut effects = Effects::new();
-        let replica = Replica::recover(self.variant.config(config), self.variant, durable, NOW, &mut effects)
-            .unwrap_or_else(|error| panic!("scope {}: {error}", self.scope.name));
+        let replica =
+            Replica::recover(self.variant.config(config), Watched(self.variant), durable, NOW, &mut effects)
+                .unwrap_or_else(|error| panic!("scope {}: {error}", self.scope.name));
         (replica, effects)
     }
 }
@@ -304,11 +330,6 @@ pub fn timer_bit(timer: Timer) -> u8 {
         Timer::Retry => 4,
         Timer::Forward => 8,
     }
-}
-
-/// The command that submits an update: the first of its client's session.
-pub fn command(value: Value) -> Command<Value> {
-    Command::Update(Update { session: spec::SessionId(Slot(u64::from(value) + 1)), sequence: 1, value })
 }
 
 /// One input being carried out.
@@ -355,7 +376,7 @@ impl<'a> Run<'a> {
                         .applied
                         .iter()
                         .rev()
-                        .find(|(_, value)| crate::state::request_of(*value) == request);
+                        .find(|(_, value)| self.stepper.command(*value).request() == Some(request));
                     self.events.extend(slot.map(|&(slot, value)| Event::Acknowledged(value, slot)));
                 }
                 Effect::Serve(_) => self.events.push(Event::Served(self.node.replica.applied())),
@@ -491,7 +512,7 @@ impl<'a> Run<'a> {
 }
 
 /// What a read that arrives now would see, if it is served at once: asked of the handlers.
-fn lease_read(replica: &Replica<Value, Variant>, now: LocalTime) -> Option<Slot> {
+fn lease_read(replica: &Replica<Value, Watched>, now: LocalTime) -> Option<Slot> {
     let mut effects = Effects::new();
     replica.clone().read(0, now, &mut effects);
     let served = effects.as_slice().iter().any(|effect| matches!(effect, Effect::Serve(_)));
@@ -499,7 +520,7 @@ fn lease_read(replica: &Replica<Value, Variant>, now: LocalTime) -> Option<Slot>
 }
 
 /// The highest slot that a server proposes in.
-fn highest_proposal(replica: &Replica<Value, Variant>) -> Slot {
+fn highest_proposal(replica: &Replica<Value, Watched>) -> Slot {
     match replica.role() {
         Role::Leading(leading) => leading.proposals.keys().next_back().copied().unwrap_or(Slot::NONE),
         Role::Follower | Role::Preparing(_) => Slot::NONE,

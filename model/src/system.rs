@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use spec::{Config, Role, ServerId};
 use stateright::{Model, Path, Property};
 
+use crate::arms::Exercised;
 use crate::observe::Observer;
 use crate::probes::{self, Witness};
 use crate::properties::{self, PROPERTIES, RECOVERABILITY, Rule, Seen};
@@ -82,9 +83,9 @@ impl System {
             wanted: probes::mask(scope.probes),
             config: scope.config(ServerId(0)),
             recovery: scope.recovery.then(|| Recovery::new(&scope, variant)),
+            drop_dead: reductions.drop_dead && !scope.every_message,
             scope,
             variant,
-            drop_dead: reductions.drop_dead,
             symmetric: reductions.symmetric && views_each == 1,
             only: None,
             until: None,
@@ -211,6 +212,11 @@ impl System {
         (0..PROPERTIES.len()).filter(falls).map(|at| 1 << at).sum()
     }
 
+    /// The arms of the handlers and the outcomes of the rules that were exercised.
+    pub fn exercised(&self) -> Exercised {
+        self.stepper.exercised()
+    }
+
     /// The probes that the scope must reach, and whether it has.
     pub fn probes(&self) -> Vec<(&'static str, bool)> {
         let reached = self.reached.load(Ordering::Relaxed);
@@ -243,7 +249,9 @@ impl System {
         }
         if leading || (scope.forward && node.replica.durable().promised.leader != server) {
             let submitted = |value: &u8| ghost.submitted & (1 << value) != 0;
-            let mut fresh = (0..scope.updates).filter(|value| !submitted(value));
+            let answered = |value: u8| ghost.acknowledged.values().any(|&known| known == value);
+            let next = |value: &u8| !scope.one_client || (0..*value).all(answered);
+            let mut fresh = (0..scope.updates).filter(|value| !submitted(value) && next(value));
             // Updates are interchangeable too: let them be submitted in the order of their names.
             let some = if self.symmetric { 1 } else { usize::MAX };
             fresh.by_ref().take(some).for_each(|value| add(Input::Submit(value)));

@@ -12,7 +12,7 @@ use model::exit::{Exit, Failure};
 use model::page::{self, Checked};
 use model::report;
 use model::saved::Saved;
-use model::scope::{SCOPES, Scope};
+use model::scope::{DEEP_SCOPES, SCOPES, Scope};
 use model::variant::{self, Variant};
 
 use super::progress::{show, stop_on_interrupt};
@@ -30,12 +30,16 @@ pub(crate) struct Arguments {
     /// List scopes and variants
     #[arg(long)]
     list: bool,
+    /// The deep scopes instead of the default ones, one after the other with every thread on each: gigabytes, and the
+    /// better part of an hour
+    #[arg(long, conflicts_with = "variant")]
+    deep: bool,
     /// How many scopes to explore at the same time
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// How many threads explore each scope
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
-    workers: u16,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: Option<u16>,
     /// End, incomplete, before the search takes more memory than this
     #[arg(long, value_name = "GIB", value_parser = gibibytes)]
     max_memory: Option<usize>,
@@ -99,15 +103,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let variant = variant_named(arguments.variant.as_deref())?;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let request = Request {
         scopes: scopes(arguments, variant)?,
         variant,
         reductions: reductions(arguments.no_reductions),
         engine: arguments.engine.into(),
-        threads: arguments
-            .threads
-            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
-        workers: arguments.workers.into(),
+        threads: arguments.threads.unwrap_or(if arguments.deep { 1 } else { cores }),
+        workers: arguments.workers.map_or(if arguments.deep { cores } else { 1 }, usize::from),
         memory_bytes: arguments.max_memory,
         deadline: arguments.time_limit.map(|limit| Instant::now() + limit),
         all: false,
@@ -162,6 +165,9 @@ fn scopes(arguments: &Arguments, variant: Variant) -> Result<Vec<Scope>, Failure
     }
     if !arguments.scopes.is_empty() {
         return arguments.scopes.iter().map(|name| scope_named(name)).collect();
+    }
+    if arguments.deep {
+        return Ok(DEEP_SCOPES.to_vec());
     }
     match variant.description() {
         Some(description) => Ok(vec![scope_named(description.scope)?]),

@@ -25,9 +25,9 @@ use spec::{
 };
 
 use super::value::Value;
+use crate::arms::watched::Watched;
 use crate::scope::Scope;
 use crate::state::{Broken, Choice, Envelope, Ghost, Held, NOW, Node};
-use crate::variant::Variant;
 
 /// Writes states of one scope as the module has them.
 pub struct Projection {
@@ -129,7 +129,7 @@ impl Projection {
         }))
     }
 
-    fn lead(&self, replica: &Replica<u8, Variant>) -> Value {
+    fn lead(&self, replica: &Replica<u8, Watched>) -> Value {
         match replica.role() {
             Role::Follower => Value::record([("state", Value::text("CLOSED"))]),
             Role::Preparing(preparing) => Value::record([

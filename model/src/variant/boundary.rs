@@ -7,6 +7,7 @@ use spec::{
 
 use super::Variant;
 use super::snapshots::{as_far_as_reported, truncate};
+use crate::arms::watched::Watched;
 use crate::scope::{CLOCKS, Clocks, Scope};
 use crate::state::{NOW, Node, Value};
 use crate::step::{Event, Input};
@@ -38,7 +39,7 @@ impl Variant {
     /// What is taken for received: from whom, and what it says.
     pub fn received(
         self,
-        replica: &Replica<Value, Self>,
+        replica: &Replica<Value, Watched>,
         from: ServerId,
         message: &Message<Value>,
     ) -> (ServerId, Message<Value>) {
@@ -144,7 +145,7 @@ fn sends_commit(effect: &Effect<Value>) -> bool {
 }
 
 /// The sender of a Promise, or if it is counted already somebody who is not.
-fn uncounted(replica: &Replica<Value, Variant>, from: ServerId) -> ServerId {
+fn uncounted(replica: &Replica<Value, Watched>, from: ServerId) -> ServerId {
     match replica.role() {
         Role::Preparing(preparing) if preparing.promises.contains_key(&from) => {
             let mut others = replica.config().members();
@@ -251,9 +252,13 @@ fn roll_back(node: &mut Node) {
     node.durable = without_votes(&node.durable, last);
     node.applied.retain(|&(slot, _)| slot <= last);
     let mut ignored = Effects::new();
-    if let Ok(replica) =
-        Replica::recover(config, Variant::RejectionRollsBack, node.durable.clone(), NOW, &mut ignored)
-    {
+    if let Ok(replica) = Replica::recover(
+        config,
+        Watched(Variant::RejectionRollsBack),
+        node.durable.clone(),
+        NOW,
+        &mut ignored,
+    ) {
         node.replica = replica;
     }
 }

@@ -7,7 +7,7 @@ use spec::{
 };
 
 use super::Variant;
-use super::scopes::RESTART_CLOCKS;
+use crate::scope::RESTART_CLOCKS;
 use crate::scope::SHORT_CLOCKS;
 
 impl Rules for Variant {

@@ -1,10 +1,7 @@
 //! Scopes for variants that no default scope shows, or shows only after a long search. As small as they can be: the
 //! rules as they are meant hold in each of them, and each is exhausted.
 
-use crate::scope::{Clocks, ONE_PACE, SHORT_CLOCKS, Scope};
-
-/// The terms that a server is configured with after a restart, where a scope has it: half of [`SHORT_CLOCKS`].
-pub const RESTART_CLOCKS: Clocks = Clocks { lease_term: 2, grant_term: 3, ..SHORT_CLOCKS };
+use crate::scope::{ONE_PACE, SHORT_CLOCKS, Scope};
 
 /// One slot, two views, two updates: the least in which two leaders disagree.
 const DUEL: Scope = Scope { slots: 1, ..Scope::BASE };
@@ -74,27 +71,6 @@ pub const VARIANT_SCOPES: &[Scope] = &[
         servers: 4,
         quorums: Some((3, 2)),
         ..DUEL
-    },
-    Scope {
-        name: "five",
-        purpose: "five servers: a view may pass a leader by unseen",
-        servers: 5,
-        candidates: Some(2),
-        begun: true,
-        cut: Some([(0, 2), (0, 4), (1, 3)]),
-        rounds: 2,
-        rounds_together: Some(3),
-        lease: Some(ONE_PACE),
-        still: true,
-        ..DUEL
-    },
-    Scope {
-        name: "evicted",
-        purpose: "there is room for one session only, and a client asks again",
-        views: 1,
-        retries: 1,
-        sessions_max: Some(1),
-        ..Scope::BASE
     },
     Scope {
         name: "forgotten",
@@ -170,15 +146,6 @@ pub const VARIANT_SCOPES: &[Scope] = &[
         purpose: "four servers, three of which elect, and two grant",
         servers: 4,
         quorums: Some((3, 2)),
-        ..LEASE
-    },
-    Scope {
-        name: "lease-reconfigured",
-        purpose: "two servers restart with terms half as long",
-        rounds_together: Some(2),
-        crashes: 1,
-        crashes_together: Some(2),
-        restart_lease: Some(RESTART_CLOCKS),
         ..LEASE
     },
 ];

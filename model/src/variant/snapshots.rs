@@ -4,11 +4,12 @@
 use spec::{Durable, Effect, Effects, Message, Record, Replica, Report, Slot, Snapshot, View};
 
 use super::Variant;
+use crate::arms::watched::Watched;
 use crate::state::{Kept, NOW, Node, Value};
 
 impl Variant {
     /// Changes what a server says that has forgotten some of its log.
-    pub fn forgetful(self, replica: &Replica<Value, Self>, effects: &mut [Effect<Value>]) {
+    pub fn forgetful(self, replica: &Replica<Value, Watched>, effects: &mut [Effect<Value>]) {
         if self != Self::ForgottenUnreported || replica.history().base() == Slot::NONE {
             return;
         }
@@ -20,7 +21,7 @@ impl Variant {
     }
 
     /// What the handlers are told of a snapshot that is put in place.
-    pub fn installed(self, replica: &Replica<Value, Self>, snapshot: Snapshot) -> Snapshot {
+    pub fn installed(self, replica: &Replica<Value, Watched>, snapshot: Snapshot) -> Snapshot {
         match self {
             // The state is taken over, and the sessions stay as they were.
             Self::SnapshotWithoutSessions => Snapshot { sessions: replica.sessions().clone(), ..snapshot },
@@ -49,7 +50,7 @@ pub(super) fn truncate(late: &Kept, before: &Node, node: &mut Node) {
     ];
     let durable: Durable<Value> = kept.into_iter().collect();
     let config = before.replica.config().clone();
-    let (rules, mut ignored) = (Variant::OlderSnapshotTruncates, Effects::new());
+    let (rules, mut ignored) = (Watched(Variant::OlderSnapshotTruncates), Effects::new());
     if let Ok(replica) = Replica::recover(config, rules, durable.clone(), NOW, &mut ignored) {
         node.replica = replica;
         node.durable = durable;

@@ -1,0 +1,95 @@
+//! The scopes of `check --deep`: wider than the default ones, up to hundreds of millions of states. They take minutes
+//! to the better part of an hour and gigabytes, so they are run one after the other, with every thread on the same one.
+
+use super::{CLOCKS, SHORT_CLOCKS, Scope};
+
+/// The deep scopes, the quickest first.
+pub const DEEP_SCOPES: &[Scope] = &[
+    Scope {
+        name: "deep-retries",
+        purpose: "each server leads once, one restarts, and a client asks again anywhere",
+        views: 3,
+        retries: 1,
+        crashes: 1,
+        crashes_together: Some(1),
+        probes: &["an update is decided twice and applied once", "a restarted server votes"],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "deep-flush",
+        purpose: "records reach the disk late, and two crashes keep any prefix of them",
+        slots: 1,
+        crashes: 2,
+        crashes_together: Some(2),
+        flush: true,
+        probes: &["a crash loses records", "a crash keeps some of the records"],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "deep-lease",
+        purpose: "the lease moves between servers that restart, twice in all, or resign",
+        slots: 0,
+        updates: 0,
+        views: 3,
+        rounds: 2,
+        rounds_together: Some(2),
+        crashes: 1,
+        crashes_together: Some(2),
+        resigns: 1,
+        lease: Some(SHORT_CLOCKS),
+        probes: &["the lease moves to another server", "a release ends a grant"],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "deep-renewal",
+        purpose: "a lease is renewed and moves, and a server restarts",
+        slots: 0,
+        updates: 0,
+        views: 3,
+        rounds: 2,
+        rounds_together: Some(3),
+        crashes: 1,
+        crashes_together: Some(1),
+        lease: Some(SHORT_CLOCKS),
+        probes: &["a lease is renewed", "the lease moves to another server"],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "deep-terms",
+        purpose: "terms of four steps: a lease is renewed and moves, and a server restarts",
+        slots: 0,
+        updates: 0,
+        rounds: 2,
+        rounds_together: Some(3),
+        crashes: 1,
+        crashes_together: Some(1),
+        lease: Some(CLOCKS),
+        probes: &["a lease is renewed", "the lease moves to another server"],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "deep-recovery",
+        purpose: "updates, leases and a restart; from every state everything gets done",
+        slots: 1,
+        updates: 1,
+        rounds: 1,
+        crashes: 1,
+        crashes_together: Some(1),
+        lease: Some(SHORT_CLOCKS),
+        recovery: true,
+        probes: &["a lease is acquired", "a restarted server votes"],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "deep-combined",
+        purpose: "updates and a lease, on disks that are late",
+        slots: 1,
+        updates: 1,
+        rounds: 1,
+        rounds_together: Some(1),
+        lease: Some(SHORT_CLOCKS),
+        flush: true,
+        probes: &["a lease is acquired", "a lease read sees an update", "a message waits for the disk"],
+        ..Scope::BASE
+    },
+];
