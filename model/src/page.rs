@@ -41,6 +41,9 @@ pub fn check(checked: &Checked<'_>) -> String {
     }
     sections.push(("properties", "Properties", held(checked.outcomes)));
     sections.push(("probes", "Probes", probes(checked.outcomes)));
+    if checked.variant == Variant::Correct {
+        sections.push(("arms", "Arms of the handlers and outcomes of the rules", arms(checked.outcomes)));
+    }
     sections.push(("variants", "Variants", all_variants()));
     sections.push(("limits", "What this covers, and what not", limits()));
     sections.push(("errata", "Where the handlers differ from the thesis", errata()));
@@ -156,6 +159,38 @@ fn probes(outcomes: &[Outcome]) -> String {
     let intro =
         "<p>What must really happen in a scope, so that no property holds for want of an occasion.</p>\n";
     intro.to_string() + &table("What was reached", &["Scope", "Probe", "Reached"], &rows)
+}
+
+/// What the handlers and the rules can come to, and where they did.
+fn arms(outcomes: &[Outcome]) -> String {
+    const NAMED_MAX: usize = 3;
+    let missed: Vec<_> = report::missed(Variant::Correct, outcomes).collect();
+    let rows: Vec<_> = report::exercised(outcomes)
+        .all()
+        .map(|(of, what, exercised)| {
+            let here = |outcome: &&Outcome| {
+                outcome
+                    .exercised
+                    .all()
+                    .any(|(other, arm, exercised)| (other, arm, exercised) == (of, what, true))
+            };
+            let scopes: Vec<_> = outcomes.iter().filter(here).map(|outcome| outcome.scope.name).collect();
+            let places = match scopes.len() {
+                0 => "none of these scopes".into(),
+                some if some > NAMED_MAX => format!("{some} scopes"),
+                _ => scopes.join(", "),
+            };
+            let verdict = if exercised || missed.contains(&(of, what)) {
+                Cell::Mark(exercised, places)
+            } else {
+                Cell::text(places)
+            };
+            vec![Cell::Code(of.into()), Cell::text(what), verdict]
+        })
+        .collect();
+    let intro = "<p>Whatever an arm that nothing exercises does wrong, nobody would see: one that no default scope \
+         exercises fails the check.</p>\n";
+    intro.to_string() + &table("Exercised", &["Of", "What came of it", "In"], &rows)
 }
 
 fn all_variants() -> String {
