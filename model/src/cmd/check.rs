@@ -8,11 +8,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use clap::{Args, ValueEnum};
 use model::check::{self, Engine, Outcome, Progress, Request};
+use model::engine::profile;
 use model::exit::{Exit, Failure};
 use model::page::{self, Checked};
 use model::report;
 use model::saved::Saved;
 use model::scope::{DEEP_SCOPES, SCOPES, Scope};
+use model::system::System;
 use model::variant::{self, Variant};
 
 use super::progress::{show, stop_on_interrupt};
@@ -49,6 +51,9 @@ pub(crate) struct Arguments {
     /// Which search explores: the project's own, or stateright's as the reference
     #[arg(long, default_value = "own")]
     engine: EngineName,
+    /// Tell where the time of a search goes, for each scope, instead of searching
+    #[arg(long, conflicts_with_all = ["json", "report", "save", "deep"])]
+    profile: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -115,6 +120,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         deadline: arguments.time_limit.map(|limit| Instant::now() + limit),
         all: false,
     };
+    if arguments.profile {
+        return profile(&request);
+    }
     let place = Place::prepare(arguments.save.as_deref())?;
     prepare_report(arguments.report.as_deref())?;
     let progress = Arc::new(Progress::new(request.scopes.len()));
@@ -137,6 +145,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         print(&report::text(variant, &outcomes, &program()))?;
     }
     Ok(report::exit(variant, &outcomes))
+}
+
+/// Times the parts of a search for each scope.
+fn profile(request: &Request) -> Result<Exit, Failure> {
+    let mut text = String::new();
+    for scope in &request.scopes {
+        let profile = profile::profile(&System::new(scope, request.variant, request.reductions));
+        let of = (profile.states, profile.transitions);
+        let _ = writeln!(text, "{}: the first {} states, {} transitions", scope.name, of.0, of.1);
+        for part in &profile.parts {
+            let each = part.elapsed.as_secs_f64() * 1e9 / profile.transitions.max(1) as f64;
+            let _ = writeln!(text, "  {each:>8.1} ns a transition  {}", part.name);
+        }
+    }
+    print(&text)?;
+    Ok(Exit::Done)
 }
 
 /// Saves every counterexample. A failure is told and changes no verdict.

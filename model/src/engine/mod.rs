@@ -9,6 +9,7 @@
 //! when the table must grow.
 
 pub mod level;
+pub mod profile;
 pub mod table;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
