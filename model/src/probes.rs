@@ -54,6 +54,12 @@ pub const PROBES: &[Probe] = &[
         },
     },
     Probe {
+        name: "a leader that learns another value steps down",
+        witnessed: |step| {
+            matches!(step.message(), Some(Message::Commit { .. })) && leads(step.was()) && !leads(step.is())
+        },
+    },
+    Probe {
         name: "a committed slot is answered with its Commit",
         witnessed: |step| {
             matches!(step.message(), Some(Message::Propose { .. }))

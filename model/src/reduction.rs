@@ -11,9 +11,11 @@
 //! - **F3** What is durably committed at a server stays committed there, with its value or in a snapshot, and the slot up
 //!   to which a snapshot stands for it never falls.
 //!
-//! A variant that lets durable state go back, or reuses views, breaks the facts and must run without.
+//! That an answer concerns its own view only is a decision of the rules, and so they are asked: with rules that count
+//! answers of older views none is dead. A variant that lets durable state go back, or reuses views, breaks the facts
+//! and must run without.
 
-use spec::{Message, Role, ServerId, Slot, View};
+use spec::{Message, Role, Rules, ServerId, Slot, View};
 
 use crate::state::{Envelope, MessageRef, Node, State};
 
@@ -47,12 +49,16 @@ pub fn sender_says(sender: &Node, envelope: &Envelope, compacts: bool) -> Says {
 /// What the receiver has to say.
 pub fn receiver_says(receiver: &Node, envelope: &Envelope) -> Says {
     let promised = receiver.durable.promised;
+    let rules = receiver.replica.rules();
+    let later = |view: &View| View::new(view.number + 1, view.leader);
     match &envelope.message {
         // Below the durable promise it can only be refused (F2), and the refusal meets nobody (F1); or a leader that was
         // promised: a repeated Promise goes to a server that counted it or has left.
         Message::Prepare { view, .. } => [promised > *view, promised == *view],
         // F1: only a candidate that still counts this sender's promise heeds it.
-        Message::Promise { view, .. } => one(!awaits_promise(receiver, envelope.from, *view)),
+        Message::Promise { view, .. } => {
+            one(!awaits_promise(receiver, envelope.from, *view) && !rules.counts_promise(later(view), *view))
+        }
         // F1, and what it says is known already.
         Message::Reject { view, promised } => {
             one(!in_view(receiver, *view)
@@ -62,7 +68,9 @@ pub fn receiver_says(receiver: &Node, envelope: &Envelope) -> Says {
         // what its sender knows (F3).
         Message::Propose { view, slot, .. } => [promised > *view, committed(receiver, *slot)],
         // F1, and a slot that is chosen there needs no more votes.
-        Message::Accept { view, slot } => one(!counts(receiver, *view, *slot)),
+        Message::Accept { view, slot } => {
+            one(!counts(receiver, *view, *slot) && !rules.counts_vote(later(view), *view))
+        }
         // F3.
         Message::Commit { first, commands } => {
             let last = first.0 + commands.len() as u64;
@@ -77,11 +85,15 @@ pub fn receiver_says(receiver: &Node, envelope: &Envelope) -> Says {
         // F1; a round that is not counted any more never is again; and there is nothing to catch up on (F3).
         Message::Grant { view, round, committed } => {
             let behind = leads(receiver, *view) && receiver.durable.history.committed() < *committed;
-            one(!counts_grant(receiver, envelope.from, *view, *round) && !behind)
+            let stale = rules.counts_grant((later(view), *round), (*view, *round));
+            one(!counts_grant(receiver, envelope.from, *view, *round) && !behind && !stale)
         }
         // F2: the view is granted no more, and is not granted now.
         Message::Release { view } => {
-            one(promised > *view && receiver.replica.grant().is_none_or(|grant| grant.view != *view))
+            let stale = rules.may_end_grant(later(view), *view);
+            one(promised > *view
+                && receiver.replica.grant().is_none_or(|grant| grant.view != *view)
+                && !stale)
         }
         // F3: neither what it offers nor the snapshot that comes with it is of use.
         Message::SnapshotOffer { slot } => one(receiver.durable.history.base() >= *slot),

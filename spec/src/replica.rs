@@ -187,6 +187,11 @@ impl<V, R> Replica<V, R> {
         &self.config
     }
 
+    /// The rules that it keeps.
+    pub fn rules(&self) -> &R {
+        &self.rules
+    }
+
     /// What a restart would find, once every record is written.
     pub fn durable(&self) -> &Durable<V> {
         &self.durable

@@ -319,4 +319,31 @@ pub const SCOPES: &[Scope] = &[
         probes: &["a view is established", "a new leader proposes what an old one began"],
         ..Scope::BASE
     },
+    Scope {
+        name: "comeback",
+        purpose: "a server stands again, after another view or beside it",
+        slots: 1,
+        views: 3,
+        views_each: 2,
+        probes: &["a view is established", "a new leader proposes what an old one began"],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "all-must-vote",
+        purpose: "every server elects itself, and a value needs the votes of all",
+        quorums: Some((1, 3)),
+        slots: 1,
+        views: 3,
+        views_each: 2,
+        probes: &["a view is established", "a new leader proposes what an old one began"],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "asked-for",
+        purpose: "one leader, whose rounds tell the others what they lack",
+        views: 1,
+        rounds: 1,
+        probes: &["a lagging server is reconciled"],
+        ..Scope::BASE
+    },
 ];

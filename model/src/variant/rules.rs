@@ -7,8 +7,7 @@ use spec::{
 };
 
 use super::Variant;
-use crate::scope::RESTART_CLOCKS;
-use crate::scope::SHORT_CLOCKS;
+use crate::scope::{RESTART_CLOCKS, SHORT_CLOCKS};
 
 impl Rules for Variant {
     fn is_quorum(&self, config: &Config, phase: Phase, votes: ServerSet) -> bool {

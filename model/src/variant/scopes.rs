@@ -21,21 +21,6 @@ pub const VARIANT_SCOPES: &[Scope] = &[
         ..DUEL
     },
     Scope {
-        name: "comeback",
-        purpose: "a server stands again, after another view or beside it",
-        views: 3,
-        views_each: 2,
-        ..DUEL
-    },
-    Scope {
-        name: "all-must-vote",
-        purpose: "every server elects itself, and a value needs the votes of all",
-        quorums: Some((1, 3)),
-        views: 3,
-        views_each: 2,
-        ..DUEL
-    },
-    Scope {
         name: "reborn",
         purpose: "a server restarts and stands again, and its disk writes late",
         views_each: 2,
@@ -44,13 +29,6 @@ pub const VARIANT_SCOPES: &[Scope] = &[
         crashes_together: Some(1),
         flush: true,
         ..DUEL
-    },
-    Scope {
-        name: "asked-for",
-        purpose: "one leader, whose rounds tell the others what they lack",
-        views: 1,
-        rounds: 1,
-        ..Scope::BASE
     },
     Scope {
         name: "recovers",
