@@ -14,7 +14,7 @@ pub enum Exit {
     Usage = 2,
     /// A property is violated; also by a variant that falls as it should.
     Violated = 10,
-    /// A probe was never reached, or a state cannot recover.
+    /// A probe was never reached, an arm never exercised, or a state cannot recover.
     NotReached = 12,
     /// A variant survived, or a control fell.
     Survived = 13,
