@@ -81,6 +81,7 @@ pub enum Variant {
     RequestKeepsRound,
     RetryExecutedTwice,
     SnapshotForgetsPromise,
+    SnapshotRefutesNobody,
     SnapshotWithoutSessions,
     StalePromise,
     StandsDespiteGrant,

@@ -101,7 +101,10 @@ impl Rules for Variant {
     }
 
     fn refutes<V: Value>(&self, own: Option<&Command<V>>, learnt: Option<&Command<V>>) -> bool {
-        *self != Self::RefutedLeaderStays && Paxos.refutes(own, learnt)
+        match (self, learnt) {
+            (Self::RefutedLeaderStays, _) | (Self::SnapshotRefutesNobody, None) => false,
+            _ => Paxos.refutes(own, learnt),
+        }
     }
 
     fn may_pass_on(&self, committed: bool) -> bool {

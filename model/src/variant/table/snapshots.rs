@@ -38,6 +38,16 @@ pub(super) const VARIANTS: &[Description] = &[
         ..Description::BASE
     },
     Description {
+        variant: Variant::SnapshotRefutesNobody,
+        name: "snapshot-refutes-nobody",
+        deviation: "a leader whose proposal a snapshot covers goes on leading, as if its own value were the chosen one",
+        source: "found by exploring this protocol",
+        rule: "refutes",
+        scope: "five-forgotten",
+        falls: Some("learnt is chosen"),
+        ..Description::BASE
+    },
+    Description {
         variant: Variant::OlderSnapshotTruncates,
         name: "older-snapshot-truncates",
         rows: &[25],
