@@ -166,11 +166,11 @@ done
 : >"$directory/table"
 
 printf 'scope\tstates\tTLC\tmodel\tdepth\ts TLC\tCPU s\ts model\tCPU s\tTLC/s\tmodel/s\tratio\tcompared\n' | pretty
-while IFS=$'\t' read -r name configuration reduced; do
-    if wanted "$name" false; then
+while IFS=$'\t' read -r name configuration reduced long; do
+    if wanted "$name" "$long"; then
         scope "$name" "$configuration" "$reduced"
     fi
-done < <(jq -r '.scopes[] | [.name, .configuration, .reductions] | @tsv' <<<"$list")
+done < <(jq -r '.scopes[] | [.name, .configuration, .reductions, .long] | @tsv' <<<"$list")
 echo
 while IFS=$'\t' read -r name scope long; do
     if wanted "$name" "$long"; then

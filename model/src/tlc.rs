@@ -26,6 +26,8 @@ pub struct Shared {
     pub reductions: Reductions,
     /// Its configuration file in `spec/tla`.
     pub configuration: &'static str,
+    /// Whether TLC takes so long for it that `ci/tlc.sh` leaves it out.
+    pub long: bool,
 }
 
 /// A variant as the module has it.
@@ -52,7 +54,7 @@ pub const REPLACEMENTS: &[Replacement] = &[
     replaced("votes-passed-on", "MayPassOn <- PassesOnVotes", "asked-for"),
     replaced("thesis-update-in-two-slots", "Admits <- AdmitsAll", "tlc-retries"),
     replaced("accept-before-durable", "WaitsForDisk <- AllButAcceptsWait", "tlc-flush"),
-    replaced("promise-before-durable", "WaitsForDisk <- AllButPromisesWait", "tlc-disk"),
+    at_length("promise-before-durable", "WaitsForDisk <- AllButPromisesWait", "tlc-disk"),
     replaced("thesis-grant-forgotten", "GrantAfterRestart <- NoGrantAfterRestart", "lease-restart"),
     replaced("late-copy-extends", "GrantEnd <- GrantEndOfAnyCopy", "lease-moves"),
     replaced("thesis-promise-despite-lease", "MayPromise <- PromisesDespiteGrant", "lease-moves"),
@@ -82,9 +84,9 @@ pub const SHARED: &[Shared] = &[
     reduced("tlc-retries", "Retries.cfg"),
     reduced("quorum", "Quorum.cfg"),
     reduced("quorums", "Quorums.cfg"),
-    Shared { scope: "tlc-plain", reductions: Reductions::OFF, configuration: "Plain.cfg" },
+    Shared { scope: "tlc-plain", reductions: Reductions::OFF, configuration: "Plain.cfg", long: false },
     reduced("tlc-flush", "Flush.cfg"),
-    reduced("tlc-disk", "Disk.cfg"),
+    Shared { long: true, ..reduced("tlc-disk", "Disk.cfg") },
     reduced("lease-moves", "LeaseMoves.cfg"),
     reduced("lease-restart", "LeaseRestart.cfg"),
     reduced("tlc-stable", "Stable.cfg"),
@@ -92,7 +94,7 @@ pub const SHARED: &[Shared] = &[
 ];
 
 const fn reduced(scope: &'static str, configuration: &'static str) -> Shared {
-    Shared { scope, reductions: Reductions::ON, configuration }
+    Shared { scope, reductions: Reductions::ON, configuration, long: false }
 }
 
 /// Scopes of a size for TLC, which are not part of the default check.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use model::check::{self, Progress, Request};
 use model::properties::PROPERTIES;
 use model::scope::{self, Scope};
 use model::system::{Reductions, System};
@@ -35,6 +36,35 @@ fn the_configuration_files_say_the_bounds_of_the_shared_scopes() {
         }
         let found = fs::read_to_string(&path).unwrap_or_default();
         assert_eq!(found, text, "{} is not what the scope {} says", path.display(), shared.scope);
+    }
+}
+
+/// A row of the table of measurements: the scope, and its states, distinct states and depth.
+fn measured() -> Vec<(String, [usize; 3])> {
+    let page = fs::read_to_string(folder().join("README.md")).expect("the page can be read");
+    let (_, rest) = page.split_once("<!-- measured -->").expect("there is a table of measurements");
+    let (table, _) = rest.split_once("<!-- /measured -->").expect("the table has an end");
+    let row = |line: &str| {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let number = |at: usize| cells.get(at)?.replace(',', "").parse().ok();
+        Some((cells.get(1)?.trim_matches('`').to_string(), [number(2)?, number(3)?, number(4)?]))
+    };
+    table.lines().filter_map(row).collect()
+}
+
+#[test]
+fn the_table_of_measurements_has_every_shared_scope_and_the_counts_of_today() {
+    const SMALL: usize = 120_000;
+    let measured = measured();
+    let names: Vec<_> = measured.iter().map(|row| row.0.as_str()).collect();
+    let quick = SHARED.iter().filter(|shared| !shared.long);
+    assert_eq!(names, quick.map(|shared| shared.scope).collect::<Vec<_>>());
+    for (name, counts) in measured.iter().filter(|row| row.1[1] < SMALL) {
+        let scope = scope::named(name).expect("it is a scope").clone();
+        let reductions = tlc::shared(name).expect("it is shared").reductions;
+        let request = Request { reductions, ..Request::new(vec![scope], Variant::Correct, 1) };
+        let outcome = &check::run(&request, &Progress::new(1))[0];
+        assert_eq!(*counts, [outcome.states, outcome.distinct, outcome.depth], "{name}");
     }
 }
 

@@ -108,6 +108,7 @@ fn list() -> serde_json::Value {
             "name": shared.scope,
             "configuration": shared.configuration,
             "reductions": shared.reductions == Reductions::ON,
+            "long": shared.long,
         })
     });
     let variants =
