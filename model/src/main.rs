@@ -22,8 +22,8 @@ Examples:
 
 Exit codes:
   0 all holds and was exhausted, 1 runtime error, 2 usage, 10 a property is violated (also by a variant,
-  as it should be), 12 a probe was never reached, an arm never exercised or a state stuck, 13 a variant survived, 14 incomplete, 20 a damaged
-  file, 130 Ctrl-C where nothing was to be reported";
+  as it should be), 12 a probe was never reached, an arm never exercised or a state cannot recover,
+  13 a variant survived, 14 incomplete, 20 a damaged file, 130 Ctrl-C where nothing was to be reported";
 
 /// Explores every reachable state of small scopes of Paxos with leader leases, by the handlers that the cluster runs
 #[derive(Parser)]

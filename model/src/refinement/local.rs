@@ -98,9 +98,12 @@ impl Step<'_> {
             let free = self.was.replica.grant().is_none_or(|grant| grant.allows(view.leader, NOW));
             guard(free, Refused::PromiseUnderGrant)?;
         }
-        let promised = self.is.replica.durable().promised;
+        // A leader that answers with a higher view of its own promises that one in the same step.
+        let promised = [before, self.is.replica.durable().promised];
         let given = self.sent().all(|(_, message)| match message {
-            Message::Promise { view, .. } => *view == promised,
+            Message::Promise { view, .. } => {
+                promised.contains(view) || self.records().any(|record| *record == Record::Promise(*view))
+            }
             _ => true,
         });
         guard(given, Refused::PromiseOfLeftView)
