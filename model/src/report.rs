@@ -85,6 +85,7 @@ fn scope_json(outcome: &Outcome) -> Value {
         "distinct": outcome.distinct,
         "depth": outcome.depth,
         "seconds": outcome.elapsed.as_secs_f64(),
+        "peak_bytes": outcome.peak_bytes,
         "properties": properties,
         "probes": probes,
         "arms": outcome.exercised.all().map(|(of, what, exercised)| {
@@ -146,6 +147,11 @@ fn coverage(outcomes: &[Outcome]) -> String {
 
 fn details(outcome: &Outcome, program: &str) -> String {
     let mut text = format!("{}: {}\n", outcome.scope.name, outcome.scope.bounds());
+    if let Some(bytes) = outcome.peak_bytes {
+        const MIB: usize = 1 << 20;
+        let each = bytes / outcome.distinct.max(1);
+        text += &format!("  at most {} MiB of memory, {each} bytes a state\n", grouped(bytes.div_ceil(MIB)));
+    }
     if let Some(reason) = outcome.incomplete {
         text += &format!("  INCOMPLETE: {reason}\n");
     }

@@ -1,7 +1,7 @@
 //! The scopes of `check --deep`: wider than the default ones, up to hundreds of millions of states. They take minutes
 //! to the better part of an hour and gigabytes, so they are run one after the other, with every thread on the same one.
 
-use super::{CLOCKS, SHORT_CLOCKS, Scope};
+use super::{CLOCKS, ONE_PACE, SHORT_CLOCKS, Scope};
 
 /// The deep scopes, the quickest first.
 pub const DEEP_SCOPES: &[Scope] = &[
@@ -68,6 +68,17 @@ pub const DEEP_SCOPES: &[Scope] = &[
         ..Scope::BASE
     },
     Scope {
+        name: "deep-snapshots",
+        purpose: "updates, leases and snapshots",
+        slots: 1,
+        updates: 1,
+        rounds: 1,
+        compactions: 1,
+        lease: Some(SHORT_CLOCKS),
+        probes: &["a lease is acquired", "a lagging server is brought up to date by a snapshot"],
+        ..Scope::BASE
+    },
+    Scope {
         name: "deep-recovery",
         purpose: "updates, leases and a restart; from every state everything gets done",
         slots: 1,
@@ -82,14 +93,29 @@ pub const DEEP_SCOPES: &[Scope] = &[
     },
     Scope {
         name: "deep-combined",
-        purpose: "updates and a lease, on disks that are late",
+        purpose: "updates and a lease, on disks that are late, at one pace",
         slots: 1,
         updates: 1,
         rounds: 1,
         rounds_together: Some(1),
-        lease: Some(SHORT_CLOCKS),
+        lease: Some(ONE_PACE),
         flush: true,
         probes: &["a lease is acquired", "a lease read sees an update", "a message waits for the disk"],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "five-forgotten",
+        purpose: "five servers: a slot is chosen and forgotten before the old leader hears of it",
+        servers: 5,
+        slots: 1,
+        candidates: Some(2),
+        begun: true,
+        cut: Some([(0, 2), (0, 4), (1, 3)]),
+        rounds: 2,
+        rounds_together: Some(3),
+        lease: Some(ONE_PACE),
+        still: true,
+        compactions: 1,
         ..Scope::BASE
     },
 ];

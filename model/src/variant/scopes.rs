@@ -1,6 +1,5 @@
 //! Scopes for variants that no default scope shows, or shows only after a long search. As small as they can be: the
-//! rules as they are meant hold in each of them, and each is exhausted but `five-forgotten`, which is too large for that
-//! and shows its variant all the same.
+//! rules as they are meant hold in each of them, and each is exhausted.
 
 use crate::scope::{ONE_PACE, SHORT_CLOCKS, Scope};
 
@@ -49,20 +48,6 @@ pub const VARIANT_SCOPES: &[Scope] = &[
         purpose: "four servers with quorums of three and two",
         servers: 4,
         quorums: Some((3, 2)),
-        ..DUEL
-    },
-    Scope {
-        name: "five-forgotten",
-        purpose: "five servers: a slot is chosen and forgotten before the old leader hears of it",
-        servers: 5,
-        candidates: Some(2),
-        begun: true,
-        cut: Some([(0, 2), (0, 4), (1, 3)]),
-        rounds: 2,
-        rounds_together: Some(3),
-        lease: Some(ONE_PACE),
-        still: true,
-        compactions: 1,
         ..DUEL
     },
     Scope {
