@@ -30,6 +30,7 @@ pub mod mutation;
 pub mod observe;
 pub mod page;
 pub mod probes;
+pub mod proof;
 pub mod properties;
 pub mod recovery;
 pub mod reduction;
