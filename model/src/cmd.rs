@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod explore;
 mod names;
 pub(crate) mod progress;
+pub(crate) mod prove;
 pub(crate) mod replay;
 pub(crate) mod save;
 pub(crate) mod shell;

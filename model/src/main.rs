@@ -18,10 +18,11 @@ Examples:
   model replay FILE --step               a saved counterexample, step by step
   model explore --path FILE              the same in stateright's Explorer
   model check --report DIR               one HTML file that shows everything
+  model prove                            the invariants of spec/proof, for every size, by a solver
   model tlc quorum --configuration       the same bounds for TLC and spec/tla
 
 Exit codes:
-  0 all holds and was exhausted, 1 runtime error, 2 usage, 10 a property is violated (also by a variant,
+  0 all holds and was exhausted or proved, 1 runtime error, 2 usage, 10 a property is violated (also by a variant,
   as it should be), 12 a probe was never reached, an arm never exercised or a state cannot recover,
   13 a variant survived, 14 incomplete, 20 a damaged file, 130 Ctrl-C where nothing was to be reported";
 
@@ -45,6 +46,8 @@ enum Command {
     Replay(cmd::replay::Arguments),
     /// Open stateright's Explorer, at the counterexample of a variant if one is named
     Explore(cmd::explore::Arguments),
+    /// Prove the invariants of the machines in spec/proof for every size, by a solver of this machine
+    Prove(cmd::prove::Arguments),
     /// Print a completion script for a shell
     Completions(cmd::shell::Completions),
     /// Print the manual page
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Variants(arguments) => cmd::variants::run(&arguments),
         Command::Replay(arguments) => cmd::replay::run(&arguments),
         Command::Explore(arguments) => cmd::explore::run(&arguments),
+        Command::Prove(arguments) => cmd::prove::run(&arguments),
         Command::Completions(arguments) => cmd::shell::completions(&arguments, Cli::command()),
         Command::Man(arguments) => cmd::shell::man(&arguments, Cli::command()),
         Command::Tlc(arguments) => cmd::tlc::run(&arguments),

@@ -1,8 +1,10 @@
 //! The HTML reports. That of `check` is here: one file that says what was explored, what holds, what was reached, how a
 //! counterexample goes, and where the handlers differ from the paper.
 
+mod proof;
 mod variants;
 
+pub use proof::proof;
 pub use variants::variants;
 
 use std::fmt::Write;

@@ -97,7 +97,8 @@ fn gibibytes(text: &str) -> Result<usize, String> {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// A time limit.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let parsed = text.parse().ok().filter(|&number: &f64| number > 0.0).map(Duration::try_from_secs_f64);
     parsed.and_then(Result::ok).ok_or_else(|| "a number of seconds above 0".into())
 }

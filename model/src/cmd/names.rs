@@ -4,10 +4,13 @@ use model::exit::{Exit, Failure};
 use model::scope::{self, SCOPES, Scope};
 use model::variant::{self, Description, Variant};
 
+/// What shows all scopes and variants.
+const LIST: &str = "model check --list";
+
 /// The scope of that name.
 pub(crate) fn scope_named(name: &str) -> Result<Scope, Failure> {
     let names = SCOPES.iter().map(|scope| scope.name);
-    scope::named(name).cloned().ok_or_else(|| unknown("scope", name, names))
+    scope::named(name).cloned().ok_or_else(|| unknown("scope", name, names, LIST))
 }
 
 /// The variant of that name; the correct rules if none is named.
@@ -18,17 +21,23 @@ pub(crate) fn variant_named(name: Option<&str>) -> Result<Variant, Failure> {
 /// The description of the variant of that name.
 pub(crate) fn variant_described(name: &str) -> Result<&'static Description, Failure> {
     let names = variant::all().flat_map(|variant| variant.alias.into_iter().chain([variant.name]));
-    variant::named(name).ok_or_else(|| unknown("variant", name, names))
+    variant::named(name).ok_or_else(|| unknown("variant", name, names, LIST))
 }
 
-fn unknown(what: &str, name: &str, names: impl Iterator<Item = &'static str>) -> Failure {
+/// There is no such thing; maybe another was meant, and `list` shows all.
+pub(crate) fn unknown<'a>(
+    what: &str,
+    name: &str,
+    names: impl Iterator<Item = &'a str>,
+    list: &str,
+) -> Failure {
     let meant = nearest(name, names).map_or_else(String::new, |name| format!("did you mean '{name}'? "));
-    let message = format!("no {what} is called '{name}'; {meant}model check --list shows all");
+    let message = format!("no {what} is called '{name}'; {meant}{list} shows all");
     Failure::new(Exit::Usage, message)
 }
 
 /// The name that is most like what was typed, if any is.
-fn nearest(typed: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let different = |name: &str| {
         // A part of a name is as good as a slip of the finger.
         if typed.len() >= 4 && name.contains(typed) { 1 } else { distance(typed, name) }

@@ -85,10 +85,18 @@ pub(crate) fn prepare_report(directory: Option<&Path>) -> Result<(), Failure> {
 /// # Errors
 /// If it cannot be written.
 pub(crate) fn write_report(directory: &Path, name: &str, page: &str) -> Result<(), Failure> {
-    let file = directory.join(name);
-    std::fs::write(&file, page).map_err(|error| cannot_write(&file, &error))?;
-    eprintln!("The report is {}", file.display());
+    write_quietly(directory, name, page)?;
+    eprintln!("The report is {}", directory.join(name).display());
     Ok(())
+}
+
+/// Writes what a report refers to.
+///
+/// # Errors
+/// If it cannot be written.
+pub(crate) fn write_quietly(directory: &Path, name: &str, text: &str) -> Result<(), Failure> {
+    let file = directory.join(name);
+    std::fs::write(&file, text).map_err(|error| cannot_write(&file, &error))
 }
 
 /// The user's cache by the XDG rules, or the system's directory for temporary files.

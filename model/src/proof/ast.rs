@@ -226,6 +226,10 @@ pub struct Hint {
 /// A machine.
 #[derive(Clone, Debug, Default)]
 pub struct Machine {
+    /// The file that it was read from, as a person calls it.
+    pub file: String,
+    /// What stands in the file.
+    pub text: String,
     /// Its name.
     pub name: String,
     /// What it is, in a sentence.

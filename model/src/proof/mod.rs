@@ -2,15 +2,37 @@
 //! action keeps them, whatever the number of servers, views, slots and quorums.
 //!
 //! The machines stand in `spec/proof`. [`read`](read::read) makes an [`ast::Machine`] of a file; [`obligation`] lists what
-//! has to be shown of it; [`query`] is the question to a solver for each.
+//! has to be shown of it; [`query`] is the question to a [`solver`] for each; [`prove`](prove::prove) asks them all.
+//! A [`counterexample`] of a finite instance is told in [`words`]; [`report`] is what the command prints.
 
 pub mod ast;
+pub mod counterexample;
 pub mod obligation;
+pub mod prove;
 pub mod query;
 pub mod read;
+pub mod report;
+pub mod select;
 pub mod sexpr;
 pub mod smt;
+pub mod solver;
 mod terms;
+pub mod without;
+pub mod words;
 
 #[cfg(test)]
 mod tests;
+
+use ast::Machine;
+use sexpr::Wrong;
+
+/// The files of `spec/proof`, as they were when this program was built: where each stands, and what is in it.
+pub const SOURCES: &[(&str, &str)] = &[];
+
+/// All machines, in the order of [`SOURCES`].
+///
+/// # Errors
+/// If one is not well-formed; the tests read them all.
+pub fn machines() -> Result<Vec<Machine>, Wrong> {
+    SOURCES.iter().map(|(file, text)| read::read(file, text)).collect()
+}

@@ -33,12 +33,29 @@ pub struct Query {
 
 /// The question for an obligation; in a finite instance if there are sizes.
 pub fn query(obligation: &Obligation<'_>, sizes: Option<&Sizes>) -> Query {
+    page(obligation, sizes).end()
+}
+
+/// The question for a finite instance in which at most so many facts are true before the action.
+pub fn fewer(obligation: &Obligation<'_>, sizes: &Sizes, most: usize) -> Query {
+    let mut page = page(obligation, Some(sizes));
+    let fact = |asked: &&Asked| asked.is_fact(obligation.machine);
+    let one =
+        |asked: &Asked| Smt::apply("ite", vec![page.writer.value_of(asked), Smt::atom("1"), Smt::atom("0")]);
+    let mut count: Vec<_> = page.asked.iter().filter(fact).map(one).collect();
+    count.push(Smt::atom("0"));
+    let few = Smt::apply("<=", vec![Smt::apply("+", count), Smt::atom(most.to_string())]);
+    page.command(&format!("at most {most} facts before the action"), "assert", vec![few]);
+    page.end()
+}
+
+fn page<'a>(obligation: &Obligation<'a>, sizes: Option<&'a Sizes>) -> Page<'a> {
     let machine = obligation.machine;
-    let changed: Vec<_> = match obligation.goal {
+    let changed = match obligation.goal {
         Goal::Keeps(action, _) => machine.actions[action].sets.iter().map(|set| set.symbol).collect(),
         _ => Vec::new(),
     };
-    let writer = Writer { machine, changed: &changed, sizes };
+    let writer = Writer { machine, changed, sizes };
     let mut page = Page { writer, text: String::new(), asked: Vec::new() };
     page.begin(obligation);
     page.declarations();
@@ -53,8 +70,7 @@ pub fn query(obligation: &Obligation<'_>, sizes: Option<&Sizes>) -> Query {
         page.definitions(true);
     }
     page.goal(obligation);
-    page.end();
-    Query { text: page.text, asked: page.asked }
+    page
 }
 
 struct Page<'a> {
@@ -239,25 +255,37 @@ impl<'a> Page<'a> {
         self.command("", "assert", vec![broken]);
     }
 
-    fn end(&mut self) {
+    fn end(mut self) -> Query {
         self.text.push_str("\n(check-sat)\n");
         if self.writer.sizes.is_none() {
             self.asked.clear();
         } else if !self.asked.is_empty() {
-            let asked = self.asked.iter().map(|asked| self.value_of(asked)).collect();
+            let asked = self.asked.iter().map(|asked| self.writer.value_of(asked)).collect();
             self.command("", "get-value", vec![Smt::List(asked)]);
         }
+        Query { text: self.text, asked: self.asked }
     }
+}
 
+impl Asked {
+    /// Whether it says that something is so in the state before.
+    pub fn is_fact(&self, machine: &Machine) -> bool {
+        let fact =
+            |symbol: &usize| machine.symbols[*symbol].state && machine.symbols[*symbol].result == Sort::Bool;
+        matches!(self, Self::Before(symbol, _) if fact(symbol))
+    }
+}
+
+impl Writer<'_> {
     fn value_of(&self, asked: &Asked) -> Smt {
         let function = |symbol: usize, elements: &[usize], next| {
-            let sorts = &self.machine().symbols[symbol].arguments;
+            let sorts = &self.machine.symbols[symbol].arguments;
             let element = |(&sort, &element): (&Sort, &usize)| match sort {
-                Sort::Declared(sort) => self.writer.element(sort, element),
+                Sort::Declared(sort) => self.element(sort, element),
                 _ => Smt::atom(element.to_string()),
             };
             let elements = sorts.iter().zip(elements).map(element).collect();
-            Smt::apply(&self.writer.symbol(symbol, next), elements)
+            Smt::apply(&self.symbol(symbol, next), elements)
         };
         match asked {
             Asked::Before(symbol, elements) => function(*symbol, elements, false),

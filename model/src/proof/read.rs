@@ -37,7 +37,10 @@ const SOME: &str = "some_";
 
 /// Reads a machine. `file` is how a person calls the file.
 pub fn read(file: &str, text: &str) -> Result<Machine, Wrong> {
-    machine(text).map_err(|(at, message)| Wrong { file: file.into(), at, message })
+    match machine(text) {
+        Ok(machine) => Ok(Machine { file: file.into(), text: text.into(), ..machine }),
+        Err((at, message)) => Err(Wrong { file: file.into(), at, message }),
+    }
 }
 
 fn machine(text: &str) -> Result<Machine, Unread> {

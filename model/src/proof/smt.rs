@@ -80,12 +80,12 @@ impl Smt {
 pub type Sizes = [usize];
 
 /// Writes terms of a machine.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Writer<'a> {
     /// The machine.
     pub machine: &'a Machine,
     /// The state that the action changes: indices of [`Machine::symbols`].
-    pub changed: &'a [usize],
+    pub changed: Vec<usize>,
     /// In a finite instance quantifiers over declared sorts are written out.
     pub sizes: Option<&'a Sizes>,
 }

@@ -1,0 +1,61 @@
+//! A machine without one of its guards or invariants, to see what goes wrong without it.
+
+use super::ast::{Hint, Machine};
+
+/// What can be left out. The numbers are indices of the machine's tables.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// A guard: the action, and which of its guards.
+    Guard(usize, usize),
+    /// An invariant, as a hypothesis and as a goal.
+    Invariant(usize),
+}
+
+impl Part {
+    /// All guards of a machine.
+    pub fn guards(machine: &Machine) -> Vec<Self> {
+        let actions = machine.actions.iter().enumerate();
+        actions
+            .flat_map(|(action, it)| (0..it.guards.len()).map(move |guard| Self::Guard(action, guard)))
+            .collect()
+    }
+
+    /// All invariants of a machine.
+    pub fn invariants(machine: &Machine) -> Vec<Self> {
+        (0..machine.invariants.len()).map(Self::Invariant).collect()
+    }
+
+    /// How it is called: `action:guard`, or as the invariant.
+    pub fn name(self, machine: &Machine) -> String {
+        match self {
+            Self::Guard(action, guard) => {
+                let action = &machine.actions[action];
+                format!("{}:{}", action.name, action.guards[guard].name)
+            }
+            Self::Invariant(invariant) => machine.invariants[invariant].name.clone(),
+        }
+    }
+}
+
+impl Machine {
+    /// The same machine without a part of it.
+    pub fn without(&self, part: Part) -> Self {
+        let mut machine = self.clone();
+        match part {
+            Part::Guard(action, guard) => {
+                machine.actions[action].guards.remove(guard);
+            }
+            Part::Invariant(gone) => {
+                machine.invariants.remove(gone);
+                let moved = |index: usize| if index > gone { index - 1 } else { index };
+                let kept = machine.hints.iter().filter(|hint| hint.invariant != gone).map(|hint| Hint {
+                    action: hint.action,
+                    invariant: moved(hint.invariant),
+                    uses: hint.uses.iter().filter(|&&it| it != gone).map(|&it| moved(it)).collect(),
+                });
+                machine.hints = kept.collect();
+            }
+        }
+        machine
+    }
+}
