@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use model::exit::{Exit, Failure};
 use model::page;
 use model::proof::ast::Machine;
-use model::proof::obligation::Obligation;
+use model::proof::obligation::{Hypotheses, Obligation};
 use model::proof::prove::{Progress, Settings, prove};
 use model::proof::query::query;
 use model::proof::read::read;
@@ -212,7 +212,7 @@ fn write_queries(directory: &Path, obligations: &[Obligation<'_>]) -> Result<(),
         let (machine, action, goal) =
             (&obligation.machine.name, obligation.action(), &obligation.statement().name);
         let name = format!("{machine}-{action}-{goal}.smt2");
-        write_quietly(directory, &name, &query(obligation, None).text)?;
+        write_quietly(directory, &name, &query(obligation, Hypotheses::Named).text)?;
     }
     Ok(())
 }

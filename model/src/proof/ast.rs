@@ -183,6 +183,9 @@ pub struct Statement {
     pub doc: String,
     /// What is stated, of sort Bool. Its environment is empty; that of a guard is the action's parameters.
     pub term: Term,
+    /// Of an invariant or a property: the other invariants that its proof takes for granted, indices of
+    /// [`Machine::invariants`].
+    pub by: Vec<usize>,
 }
 
 /// `(set STATE (VARIABLES) TERM)`: for all values of the variables, what the state is afterwards.
@@ -210,17 +213,6 @@ pub struct Action {
     pub guards: Vec<Statement>,
     /// What it changes.
     pub sets: Vec<Set>,
-}
-
-/// With these invariants alone as hypotheses, an action keeps an invariant. All are indices.
-#[derive(Clone, Debug)]
-pub struct Hint {
-    /// The action.
-    pub action: usize,
-    /// The invariant.
-    pub invariant: usize,
-    /// The invariants that its proof needs.
-    pub uses: Vec<usize>,
 }
 
 /// A machine.
@@ -252,8 +244,6 @@ pub struct Machine {
     pub properties: Vec<Statement>,
     /// What the axioms imply.
     pub lemmas: Vec<Statement>,
-    /// Which hypotheses suffice.
-    pub hints: Vec<Hint>,
 }
 
 impl Machine {

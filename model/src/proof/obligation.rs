@@ -16,6 +16,15 @@ pub enum Goal {
     Lemma(usize),
 }
 
+/// Which invariants are taken for granted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hypotheses {
+    /// The invariant itself and those that its `by` names: what a solver finds a proof with soon.
+    Named,
+    /// All: a state in which they do not all hold is no counterexample.
+    All,
+}
+
 /// One thing to show of one machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Obligation<'a> {
@@ -45,19 +54,16 @@ impl<'a> Obligation<'a> {
         }
     }
 
-    /// The invariants that may be taken for granted: all of them, or those of a hint.
-    pub fn hypotheses(&self) -> Vec<&'a Statement> {
+    /// The invariants that are taken for granted.
+    pub fn hypotheses(&self, which: Hypotheses) -> Vec<&'a Statement> {
         let all = &self.machine.invariants;
-        match self.goal {
-            Goal::Initially(_) | Goal::Lemma(_) => Vec::new(),
-            Goal::Property(_) => all.iter().collect(),
-            Goal::Keeps(action, invariant) => {
-                let hints = &self.machine.hints;
-                match hints.iter().find(|hint| (hint.action, hint.invariant) == (action, invariant)) {
-                    Some(hint) => hint.uses.iter().map(|&index| &all[index]).collect(),
-                    None => all.iter().collect(),
-                }
-            }
+        let goal = self.statement();
+        let named = goal.by.iter().map(|&index| &all[index]);
+        match (self.goal, which) {
+            (Goal::Initially(_) | Goal::Lemma(_), _) => Vec::new(),
+            (_, Hypotheses::All) => all.iter().collect(),
+            (Goal::Property(_), Hypotheses::Named) => named.collect(),
+            (Goal::Keeps(..), Hypotheses::Named) => std::iter::once(goal).chain(named).collect(),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A question is first asked for any number of elements; `unsat` proves the obligation. If that does not help soon, a
 //! counterexample is looked for in finite instances of growing size; one that is found refutes it. Only then is the
-//! unbounded question given the time that is left.
+//! unbounded question given the time that is left, with all invariants as hypotheses.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::ast::Machine;
 use super::counterexample::Counterexample;
-use super::obligation::Obligation;
-use super::query::{fewer, query};
+use super::obligation::{Hypotheses, Obligation};
+use super::query::{fewer, finite, query};
 use super::solver::{Answer, Kind, Patience, Solver};
 
 /// How many servers, views, and elements of each other sort the finite instances have, in the order in which they are
@@ -165,7 +165,7 @@ pub fn parallel<T: Sync, R: Send>(all: &[T], workers: usize, work: impl Fn(&T) -
 /// Proves or refutes one obligation, or says why it could not.
 fn settle(obligation: &Obligation<'_>, solver: &Solver, patience: Patience<'_>) -> Verdict {
     const FIRST_TRY: Duration = Duration::from_secs(5);
-    let unbounded = query(obligation, None).text;
+    let unbounded = query(obligation, Hypotheses::Named).text;
     if let Answer::Unsat = solver.ask(&unbounded, false, patience.at_most(FIRST_TRY)) {
         return Verdict::Proved;
     }
@@ -174,6 +174,7 @@ fn settle(obligation: &Obligation<'_>, solver: &Solver, patience: Patience<'_>) 
         Ok(None) => {}
         Err(why) => return Verdict::Unknown(why),
     }
+    let unbounded = query(obligation, Hypotheses::All).text;
     match solver.ask(&unbounded, false, patience) {
         Answer::Unsat => Verdict::Proved,
         Answer::Sat(_) => Verdict::Unknown("a counterexample exists, but no small one was found".into()),
@@ -192,7 +193,7 @@ pub fn refute(
             return Err(why.into());
         }
         let sizes = sizes(obligation.machine, instance);
-        let query = query(obligation, Some(&sizes));
+        let query = finite(obligation, &sizes);
         if let Answer::Sat(said) = solver.ask(&query.text, true, patience) {
             return Counterexample::read(obligation.machine, &sizes, &query, &said).map(Some);
         }

@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 use super::ast::{Machine, Node, Quantifier, Sort, Statement, Term, Variable};
-use super::obligation::{Goal, Obligation};
+use super::obligation::{Goal, Hypotheses, Obligation};
 use super::smt::{Sizes, Smt, Writer, combinations};
 
 /// Of whose value a finite instance tells.
@@ -31,14 +31,19 @@ pub struct Query {
     pub asked: Vec<Asked>,
 }
 
-/// The question for an obligation; in a finite instance if there are sizes.
-pub fn query(obligation: &Obligation<'_>, sizes: Option<&Sizes>) -> Query {
-    page(obligation, sizes).end()
+/// The question for an obligation, for any number of elements.
+pub fn query(obligation: &Obligation<'_>, hypotheses: Hypotheses) -> Query {
+    page(obligation, hypotheses, None).end()
+}
+
+/// The question for an obligation in a finite instance.
+pub fn finite(obligation: &Obligation<'_>, sizes: &Sizes) -> Query {
+    page(obligation, Hypotheses::All, Some(sizes)).end()
 }
 
 /// The question for a finite instance in which at most so many facts are true before the action.
 pub fn fewer(obligation: &Obligation<'_>, sizes: &Sizes, most: usize) -> Query {
-    let mut page = page(obligation, Some(sizes));
+    let mut page = page(obligation, Hypotheses::All, Some(sizes));
     let fact = |asked: &&Asked| asked.is_fact(obligation.machine);
     let one =
         |asked: &Asked| Smt::apply("ite", vec![page.writer.value_of(asked), Smt::atom("1"), Smt::atom("0")]);
@@ -49,7 +54,7 @@ pub fn fewer(obligation: &Obligation<'_>, sizes: &Sizes, most: usize) -> Query {
     page.end()
 }
 
-fn page<'a>(obligation: &Obligation<'a>, sizes: Option<&'a Sizes>) -> Page<'a> {
+fn page<'a>(obligation: &Obligation<'a>, hypotheses: Hypotheses, sizes: Option<&'a Sizes>) -> Page<'a> {
     let machine = obligation.machine;
     let changed = match obligation.goal {
         Goal::Keeps(action, _) => machine.actions[action].sets.iter().map(|set| set.symbol).collect(),
@@ -64,7 +69,7 @@ fn page<'a>(obligation: &Obligation<'a>, sizes: Option<&'a Sizes>) -> Page<'a> {
     if let Goal::Initially(_) = obligation.goal {
         page.assertions("initially", machine.initially.iter());
     }
-    page.assertions("invariant", obligation.hypotheses().into_iter());
+    page.assertions("invariant", obligation.hypotheses(hypotheses).into_iter());
     if let Goal::Keeps(action, _) = obligation.goal {
         page.action(action);
         page.definitions(true);

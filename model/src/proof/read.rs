@@ -11,15 +11,15 @@
 //! (action NAME ((VARIABLE SORT) ...) "which handler does this"
 //!   (guard NAME "rule or handler that it stands for" TERM) ...
 //!   (set STATE ((VARIABLE SORT) ...) TERM) ...)       ; over the state before
-//! (invariant NAME "doc" TERM)                         ; inductive, together with all others
-//! (property NAME "doc" TERM)                          ; follows from axioms and invariants
+//! (invariant NAME "doc" (by INVARIANT ...) TERM)      ; every action keeps it, if it and those after `by` held before
+//! (property NAME "doc" (by INVARIANT ...) TERM)       ; follows from axioms and the invariants after `by`
 //! (lemma NAME "doc" TERM)                             ; follows from axioms
-//! (hint ACTION INVARIANT (INVARIANT ...))             ; these invariants suffice as hypotheses
 //! ```
 //!
-//! Terms are those of SMT-LIB. What is used is declared above.
+//! Terms are those of SMT-LIB. What is used is declared above, except after `by`, which can be left out if it names
+//! nothing.
 
-use super::ast::{Action, Declared, Definition, Hint, Machine, Operator, Set, Sort, Statement, Symbol};
+use super::ast::{Action, Declared, Definition, Machine, Operator, Set, Sort, Statement, Symbol};
 use super::sexpr::{self, Form, Position, Unread, Wrong};
 use super::terms::{Names, sort_named};
 
@@ -49,6 +49,9 @@ fn machine(text: &str) -> Result<Machine, Unread> {
     let first = forms.first().map_or(Position { line: 1, column: 1 }, |form| form.at);
     for form in &forms {
         machine.form(form)?;
+    }
+    for form in &forms {
+        machine.form_by(form)?;
     }
     if machine.name.is_empty() {
         return Err((first, "a file begins with (machine NAME \"one sentence\")".into()));
@@ -105,8 +108,8 @@ impl Machine {
             ("axiom", [name, doc, term]) => self.axiom(name, doc, term),
             ("initially", [name, term]) => self.beginning(name, term),
             ("action", [name, parameters, doc, rest @ ..]) => self.add_action(name, parameters, doc, rest),
-            ("invariant" | "property" | "lemma", [name, doc, term]) => self.goal(kind, name, doc, term),
-            ("hint", [action, invariant, uses]) => self.hint(action, invariant, uses),
+            ("invariant" | "property" | "lemma", [name, doc, term])
+            | ("invariant" | "property", [name, doc, _, term]) => self.goal(kind, name, doc, term),
             _ => Err((form.at, shape(kind))),
         }
     }
@@ -159,7 +162,7 @@ impl Machine {
     /// A statement without variables around it.
     fn statement(&self, name: &Form, doc: String, term: &Form) -> Result<Statement, Unread> {
         let term = Names { machine: self, variables: Vec::new() }.term_of(term, Sort::Bool)?;
-        Ok(Statement { name: title(name)?, doc, term })
+        Ok(Statement { name: title(name)?, doc, term, by: Vec::new() })
     }
 
     /// The same, about what is the same for ever.
@@ -216,7 +219,12 @@ impl Machine {
                 Some([kind, name, doc, term]) if kind.atom() == Some("guard") => {
                     fresh(name, &action.guards)?;
                     let term = names.term_of(term, Sort::Bool)?;
-                    action.guards.push(Statement { name: title(name)?, doc: words(doc)?, term });
+                    action.guards.push(Statement {
+                        name: title(name)?,
+                        doc: words(doc)?,
+                        term,
+                        by: Vec::new(),
+                    });
                 }
                 Some([kind, state, variables, term]) if kind.atom() == Some("set") => {
                     let set = names.set(state, variables, term)?;
@@ -237,24 +245,25 @@ impl Machine {
         Ok(())
     }
 
-    fn hint(&mut self, action: &Form, invariant: &Form, uses: &Form) -> Result<(), Unread> {
-        let found = |form: &Form, place: Option<usize>| {
-            place.ok_or_else(|| {
-                (form.at, "nothing above is called so: ACTION INVARIANT (INVARIANT ...)".to_string())
-            })
+    /// Notes what an invariant or a property is proved by, once all invariants are known.
+    fn form_by(&mut self, form: &Form) -> Result<(), Unread> {
+        let Some([kind, name, _, by, _]) = form.list() else { return Ok(()) };
+        if !matches!(kind.atom(), Some("invariant" | "property")) {
+            return Ok(());
+        }
+        let wrong = |at| (at, "write (by INVARIANT ...) here, or leave it out".to_string());
+        let (word, names) = by.list().and_then(<[Form]>::split_first).ok_or_else(|| wrong(by.at))?;
+        if word.atom() != Some("by") {
+            return Err(wrong(by.at));
+        }
+        let invariant = |form: &Form| {
+            let found = self.invariants.iter().position(|it| Some(it.name.as_str()) == form.atom());
+            found.ok_or_else(|| (form.at, "no invariant is called so; 'by' names invariants".to_string()))
         };
-        let invariant_of = |form: &Form| {
-            let name = form.atom();
-            found(form, self.invariants.iter().position(|it| Some(it.name.as_str()) == name))
-        };
-        let name = action.atom();
-        let uses = uses.list().unwrap_or_default().iter().map(invariant_of);
-        let hint = Hint {
-            action: found(action, self.actions.iter().position(|it| Some(it.name.as_str()) == name))?,
-            invariant: invariant_of(invariant)?,
-            uses: uses.collect::<Result<_, _>>()?,
-        };
-        self.hints.push(hint);
+        let by: Vec<_> = names.iter().map(invariant).collect::<Result<_, _>>()?;
+        let all = if kind.atom() == Some("property") { &mut self.properties } else { &mut self.invariants };
+        let stated = all.iter_mut().find(|it| Some(it.name.as_str()) == name.atom());
+        stated.into_iter().for_each(|stated| stated.by.clone_from(&by));
         Ok(())
     }
 
@@ -321,14 +330,13 @@ fn shape(kind: &str) -> String {
         "axiom" => "(axiom NAME \"doc\" TERM)",
         "initially" => "(initially NAME TERM)",
         "action" => "(action NAME ((VARIABLE SORT) ...) \"doc\" GUARD-OR-SET ...)",
-        "invariant" => "(invariant NAME \"doc\" TERM)",
-        "property" => "(property NAME \"doc\" TERM)",
+        "invariant" => "(invariant NAME \"doc\" (by INVARIANT ...) TERM)",
+        "property" => "(property NAME \"doc\" (by INVARIANT ...) TERM)",
         "lemma" => "(lemma NAME \"doc\" TERM)",
-        "hint" => "(hint ACTION INVARIANT (INVARIANT ...))",
         _ => {
             return format!(
                 "there is no form '{kind}': machine, sort, function, state, define, axiom, initially, action, \
-                 invariant, property, lemma and hint are"
+                 invariant, property and lemma are"
             );
         }
     };

@@ -1,6 +1,6 @@
 //! A machine without one of its guards or invariants, to see what goes wrong without it.
 
-use super::ast::{Hint, Machine};
+use super::ast::Machine;
 
 /// What can be left out. The numbers are indices of the machine's tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,12 +48,10 @@ impl Machine {
             Part::Invariant(gone) => {
                 machine.invariants.remove(gone);
                 let moved = |index: usize| if index > gone { index - 1 } else { index };
-                let kept = machine.hints.iter().filter(|hint| hint.invariant != gone).map(|hint| Hint {
-                    action: hint.action,
-                    invariant: moved(hint.invariant),
-                    uses: hint.uses.iter().filter(|&&it| it != gone).map(|&it| moved(it)).collect(),
-                });
-                machine.hints = kept.collect();
+                for statement in machine.invariants.iter_mut().chain(&mut machine.properties) {
+                    statement.by.retain(|&index| index != gone);
+                    statement.by.iter_mut().for_each(|index| *index = moved(*index));
+                }
             }
         }
         machine

@@ -1,8 +1,8 @@
 //! The prover on a small machine: agreement alone.
 
 use super::ast::Machine;
-use super::obligation::{Obligation, obligations};
-use super::query::query;
+use super::obligation::{Hypotheses, Obligation, obligations};
+use super::query::{finite, query};
 use super::read::read;
 
 const PAXOS: &str = include_str!("paxos.machine");
@@ -35,14 +35,14 @@ fn a_query_can_be_read_by_a_person() {
     let machine = paxos();
     let all = obligations(&machine);
     let promise = all.iter().find(|it| it.name() == "paxos promise:promise-leaves").expect("it is there");
-    assert_eq!(query(promise, None).text, include_str!("promise-leaves.smt2"));
+    assert_eq!(query(promise, Hypotheses::Named).text, include_str!("promise-leaves.smt2"));
 }
 
 #[test]
 fn a_finite_instance_has_no_quantifiers_and_asks_for_every_value() {
     let machine = paxos();
     for obligation in obligations(&machine).iter().filter(|it| it.action() != "lemma") {
-        let query = query(obligation, Some(&[3, 2, 2, 3, 1]));
+        let query = finite(obligation, &[3, 2, 2, 3, 1]);
         assert!(!query.text.contains("(forall") && !query.text.contains("(exists"), "{}", obligation.name());
         assert!(query.asked.len() > 50, "{}", obligation.name());
     }
@@ -88,6 +88,16 @@ fn what_is_wrong_with_a_machine_is_told_with_its_place() {
             "(sort slot)",
             "this form is written (sort NAME \"what it is\")",
         ),
+        (
+            "(by one-value votes-proposed chosen-voted closed)",
+            "(by many-values)",
+            "no invariant is called so",
+        ),
+        (
+            "(by one-value votes-proposed chosen-voted closed)",
+            "(since closed)",
+            "write (by INVARIANT ...) here",
+        ),
         ("(lemma slack", "(theorem slack", "there is no form 'theorem'"),
         ("(forall ((q quorum) (r quorum))", "(forall ((q quorum) (r qorum))", "a sort is wanted here"),
         (
@@ -118,13 +128,14 @@ fn an_axiom_is_about_what_never_changes() {
 }
 
 #[test]
-fn a_hint_names_what_exists_and_limits_the_hypotheses() {
-    let hinted = format!("{PAXOS}\n(hint choose closed (closed one-value))");
-    let machine = read("paxos.machine", &hinted).expect("it is well-formed");
+fn an_invariant_names_what_its_proof_takes_for_granted() {
+    let machine = paxos();
     let all = obligations(&machine);
-    let count = |name: &str| all.iter().find(|it| it.name() == name).map(|it| it.hypotheses().len());
-    assert_eq!((count("paxos choose:closed"), count("paxos vote:closed")), (Some(2), Some(5)));
-    let told =
-        read("paxos.machine", &format!("{PAXOS}\n(hint choose open ())")).expect_err("there is no such");
-    assert!(told.message.contains("nothing above is called so"), "{told}");
+    let count =
+        |name: &str, which| all.iter().find(|it| it.name() == name).map(|it| it.hypotheses(which).len());
+    assert_eq!(count("paxos vote:votes-proposed", Hypotheses::Named), Some(1));
+    assert_eq!(count("paxos vote:closed", Hypotheses::Named), Some(4));
+    assert_eq!(count("paxos property:agreement", Hypotheses::Named), Some(4));
+    assert_eq!(count("paxos vote:closed", Hypotheses::All), Some(5));
+    assert_eq!(count("paxos initially:closed", Hypotheses::All), Some(0));
 }

@@ -53,29 +53,6 @@
       (or (= v w) (below v w) (below w v))
       (=> (below u v) (below v w) (below u w)))))
 
-; invariant one-value: one value at most is proposed in a view for a slot
-(assert
-  (forall ((i slot) (v view) (x value) (y value)) (=> (proposed i v x) (proposed i v y) (= x y))))
-
-; invariant votes-proposed: a vote is for what was proposed
-(assert (forall ((n server) (i slot) (v view) (x value)) (=> (voted n i v x) (proposed i v x))))
-
-; invariant chosen-voted: what is chosen has a quorum of votes
-(assert
-  (forall ((i slot) (v view) (x value))
-    (=>
-      (chosen i v x)
-      (exists ((q quorum)) (forall ((n server)) (=> (member n q) (voted n i v x)))))))
-
-; invariant closed: what could still be chosen below a proposal is what it proposes
-(assert
-  (forall ((i slot) (u view) (v view) (x value) (y value) (q quorum))
-    (=>
-      (proposed i v y)
-      (below u v)
-      (not (= x y))
-      (exists ((n server)) (and (member n q) (left n u) (not (voted n i u x)))))))
-
 ; invariant promise-leaves: a promise left every lower view
 (assert (forall ((n server) (v view) (w view)) (=> (promised n v) (below w v) (left n w))))
 
