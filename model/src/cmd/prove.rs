@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use model::exit::{Exit, Failure};
 use model::page;
 use model::proof::ast::Machine;
+use model::proof::necessity::Necessity;
 use model::proof::obligation::{Hypotheses, Obligation};
 use model::proof::prove::{Progress, Settings, prove};
 use model::proof::query::query;
@@ -30,9 +31,11 @@ Examples:
   model prove --solver both                by z3 and by cvc5
   model prove --only agreement             what has to do with one machine, action or invariant
   model prove --drop vote:not-left         a machine without one of its guards: what goes wrong
+  model prove --necessary                  what goes wrong without each guard and each invariant
   model prove --report DIR                 every question as a file for a solver, and one HTML page
 
-Exit codes: 0 all proved, for every size; 10 one is refuted; 14 one is unknown; 1 there is no solver on the PATH";
+Exit codes: 0 all proved, for every size; 10 one is refuted; 13 a guard or invariant is not
+needed; 14 one is unknown; 1 there is no solver on the PATH";
 
 /// The command line of `model prove`.
 #[derive(Args)]
@@ -53,6 +56,9 @@ pub(crate) struct Arguments {
     /// List machines, actions with their guards, and what is to be proved
     #[arg(long)]
     list: bool,
+    /// Leave out each guard and each invariant in turn, and tell what goes wrong without it (by z3)
+    #[arg(long, conflicts_with_all = ["only", "drop", "report", "verbose", "time_limit"])]
+    necessary: bool,
     /// A row of the table for each obligation, not for each action
     #[arg(long)]
     verbose: bool,
@@ -94,6 +100,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         print(&proof::report::list(&machines))?;
         return Ok(Exit::Done);
     }
+    if arguments.necessary {
+        return necessary(&machines, arguments);
+    }
     let machines = match &arguments.drop {
         None => machines,
         Some(name) => without(&machines, name)?,
@@ -104,7 +113,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     }
     let settings = Settings {
         solvers: find(arguments.solver.kinds())?,
-        workers: arguments.workers.map_or_else(cores, usize::from),
+        workers: arguments.workers(),
         limit: arguments.time_limit,
     };
     prepare_report(arguments.report.as_deref())?;
@@ -135,8 +144,25 @@ fn machines(files: &[PathBuf]) -> Result<Vec<Machine>, Failure> {
     files.iter().map(machine).collect()
 }
 
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+impl Arguments {
+    fn workers(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.workers.map_or_else(cores, usize::from)
+    }
+}
+
+/// Leaves out each guard and each invariant in turn.
+fn necessary(machines: &[Machine], arguments: &Arguments) -> Result<Exit, Failure> {
+    let solver = find(&[Kind::Z3])?.remove(0);
+    let progress = interruptible()?;
+    let necessity = Necessity::of(machines, &solver, arguments.workers(), &progress.stop)
+        .map_err(|why| Failure::new(Exit::Incomplete, why))?;
+    if arguments.json {
+        print(&format!("{}\n", necessity.json()))?;
+    } else {
+        print(&necessity.text())?;
+    }
+    Ok(necessity.exit())
 }
 
 fn without(machines: &[Machine], name: &str) -> Result<Vec<Machine>, Failure> {
@@ -164,16 +190,22 @@ fn find(kinds: &[Kind]) -> Result<Vec<Solver>, Failure> {
     kinds.iter().map(found).collect()
 }
 
+/// What Ctrl-C stops.
+fn interruptible() -> Result<Arc<Progress>, Failure> {
+    let progress = Arc::new(Progress::default());
+    let interrupt = Arc::clone(&progress);
+    ctrlc::set_handler(move || interrupt.stop.store(true, Ordering::Relaxed))
+        .map_err(|error| Failure::new(Exit::Runtime, format!("cannot handle Ctrl-C: {error}")))?;
+    Ok(progress)
+}
+
 /// Proves, and shows how far it has come. Ctrl-C ends it with what is known until then.
 fn watched<'a>(
     obligations: &[Obligation<'a>],
     settings: &Settings,
     dropped: Option<String>,
 ) -> Result<Proved<'a>, Failure> {
-    let progress = Arc::new(Progress::default());
-    let interrupt = Arc::clone(&progress);
-    ctrlc::set_handler(move || interrupt.stop.store(true, Ordering::Relaxed))
-        .map_err(|error| Failure::new(Exit::Runtime, format!("cannot handle Ctrl-C: {error}")))?;
+    let progress = interruptible()?;
     let begun = Instant::now();
     let total = obligations.len() * settings.solvers.len();
     let outcomes = std::thread::scope(|threads| {

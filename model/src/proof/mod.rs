@@ -7,6 +7,7 @@
 
 pub mod ast;
 pub mod counterexample;
+pub mod necessity;
 pub mod obligation;
 pub mod prove;
 pub mod query;

@@ -41,6 +41,20 @@ pub fn finite(obligation: &Obligation<'_>, sizes: &Sizes) -> Query {
     page(obligation, Hypotheses::All, Some(sizes)).end()
 }
 
+/// The questions for several obligations of one action in one finite instance, to be answered one after the other. All
+/// must be of the same action.
+pub fn together(obligations: &[Obligation<'_>], sizes: &Sizes) -> String {
+    let Some(first) = obligations.first() else { return String::new() };
+    let mut page = Page::new(first, Some(sizes));
+    page.premises(first, Hypotheses::All);
+    for obligation in obligations {
+        page.command(&format!("the goal {}", obligation.statement().name), "push", vec![Smt::atom("1")]);
+        page.goal(obligation);
+        page.text.push_str("\n(check-sat)\n(pop 1)\n");
+    }
+    page.text
+}
+
 /// The question for a finite instance in which at most so many facts are true before the action.
 pub fn fewer(obligation: &Obligation<'_>, sizes: &Sizes, most: usize) -> Query {
     let mut page = page(obligation, Hypotheses::All, Some(sizes));
@@ -55,25 +69,9 @@ pub fn fewer(obligation: &Obligation<'_>, sizes: &Sizes, most: usize) -> Query {
 }
 
 fn page<'a>(obligation: &Obligation<'a>, hypotheses: Hypotheses, sizes: Option<&'a Sizes>) -> Page<'a> {
-    let machine = obligation.machine;
-    let changed = match obligation.goal {
-        Goal::Keeps(action, _) => machine.actions[action].sets.iter().map(|set| set.symbol).collect(),
-        _ => Vec::new(),
-    };
-    let writer = Writer { machine, changed, sizes };
-    let mut page = Page { writer, text: String::new(), asked: Vec::new() };
+    let mut page = Page::new(obligation, sizes);
     page.begin(obligation);
-    page.declarations();
-    page.definitions(false);
-    page.assertions("axiom", machine.axioms.iter());
-    if let Goal::Initially(_) = obligation.goal {
-        page.assertions("initially", machine.initially.iter());
-    }
-    page.assertions("invariant", obligation.hypotheses(hypotheses).into_iter());
-    if let Goal::Keeps(action, _) = obligation.goal {
-        page.action(action);
-        page.definitions(true);
-    }
+    page.premises(obligation, hypotheses);
     page.goal(obligation);
     page
 }
@@ -85,6 +83,15 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
+    fn new(obligation: &Obligation<'a>, sizes: Option<&'a Sizes>) -> Self {
+        let machine = obligation.machine;
+        let changed = match obligation.goal {
+            Goal::Keeps(action, _) => machine.actions[action].sets.iter().map(|set| set.symbol).collect(),
+            _ => Vec::new(),
+        };
+        Self { writer: Writer { machine, changed, sizes }, text: String::new(), asked: Vec::new() }
+    }
+
     fn machine(&self) -> &'a Machine {
         self.writer.machine
     }
@@ -133,6 +140,22 @@ impl<'a> Page<'a> {
             self.command("", "set-option", option(":produce-models", "true"));
         }
         self.command("", "set-logic", vec![Smt::atom("ALL")]);
+    }
+
+    /// Everything but the goal.
+    fn premises(&mut self, obligation: &Obligation<'_>, hypotheses: Hypotheses) {
+        let machine = self.machine();
+        self.declarations();
+        self.definitions(false);
+        self.assertions("axiom", machine.axioms.iter());
+        if let Goal::Initially(_) = obligation.goal {
+            self.assertions("initially", machine.initially.iter());
+        }
+        self.assertions("invariant", obligation.hypotheses(hypotheses).into_iter());
+        if let Goal::Keeps(action, _) = obligation.goal {
+            self.action(action);
+            self.definitions(true);
+        }
     }
 
     fn declarations(&mut self) {

@@ -101,27 +101,38 @@ impl Solver {
 
     /// Asks one question; `finite`: of a finite instance. The solver does not outlive the patience.
     pub fn ask(&self, question: &str, finite: bool, patience: Patience<'_>) -> Answer {
+        self.tell(question, finite, patience).map_or_else(Answer::Unknown, |said| self.understand(&said))
+    }
+
+    /// Asks several questions about a finite instance in one go: whether each has a counterexample.
+    ///
+    /// # Errors
+    /// If one of the answers is neither yes nor no, and why.
+    pub fn ask_all(&self, questions: &str, patience: Patience<'_>) -> Result<Vec<bool>, String> {
+        let said = self.tell(questions, true, patience)?;
+        let answer = |line: &str| match line.trim() {
+            "sat" => Ok(true),
+            "unsat" => Ok(false),
+            other => Err(format!("{} says: {other}", self.program.display())),
+        };
+        said.lines().map(answer).collect()
+    }
+
+    /// What the solver says to this.
+    fn tell(&self, text: &str, finite: bool, patience: Patience<'_>) -> Result<String, String> {
         let started = Command::new(&self.program)
             .args(self.kind.options(finite))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn();
-        let mut child = match started {
-            Ok(child) => child,
-            Err(error) => {
-                return Answer::Unknown(format!("cannot start {}: {error}", self.program.display()));
-            }
-        };
-        let said = converse(&mut child, question);
-        let answer = match wait(&said, patience) {
-            Ok(said) => self.understand(&said),
-            Err(why) => Answer::Unknown(why.into()),
-        };
+        let mut child =
+            started.map_err(|error| format!("cannot start {}: {error}", self.program.display()))?;
+        let said = wait(&converse(&mut child, text), patience);
         // Whether it has ended already or not; a solver has nothing to lose.
         let _ = child.kill();
         let _ = child.wait();
-        answer
+        said.map_err(Into::into)
     }
 
     fn understand(&self, said: &str) -> Answer {
