@@ -10,6 +10,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}"
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
 export RUST_BACKTRACE="${RUST_BACKTRACE:-1}"
+# Tests that need one of these solvers fail without it; ci/prove.sh and ci/test.sh install it.
+export SOLVERS_REQUIRED="${SOLVERS_REQUIRED:-z3}"
 
 fail() {
     echo "error: $*" >&2

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
 # The tests, by the README's command.
 source "$(dirname "$0")/env.sh"
+for solver in $SOLVERS_REQUIRED; do
+    need "$solver"
+done
 cargo test --workspace "$@"

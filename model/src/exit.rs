@@ -6,19 +6,19 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Exit {
-    /// Done, and all that was asked holds and was exhausted.
+    /// Done, and all that was asked holds and was exhausted, or was proved.
     Done = 0,
     /// It could not run.
     Runtime = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// A property is violated; also by a variant that falls as it should.
+    /// A property is violated, also by a variant that falls as it should; or an obligation is refuted.
     Violated = 10,
     /// A probe was never reached, an arm never exercised, or a state cannot recover.
     NotReached = 12,
-    /// A variant survived, or a control fell.
+    /// A variant survived, or a control fell; or a guard or an invariant is not needed.
     Survived = 13,
-    /// Interrupted, or beyond a limit: nothing is said about what was not explored.
+    /// Interrupted, or beyond a limit: nothing is said about what was not explored, or not proved.
     Incomplete = 14,
     /// A saved counterexample is damaged; it was left as it is.
     DamagedData = 20,

@@ -13,6 +13,7 @@
 //! - [`properties`] must hold everywhere; [`probes`] must happen somewhere; each of the [`variant`]s must fall.
 //! - [`check`] exhausts scopes, [`report`] prints, [`explore`] serves stateright's Explorer, with a [`diagram`] of the
 //!   path. [`words`] says what happens.
+//! - [`proof`] proves a small machine for every size, by a solver.
 //!
 //! What a scope does not cover, no run of `check` says anything about: more servers, views, slots, crashes or rounds
 //! than its bounds; other ratios of clock rates; changes of membership, which the handlers do not have.

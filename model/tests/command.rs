@@ -168,6 +168,117 @@ fn simulate_is_the_same_from_the_same_seed_and_ends_with_commands_that_work() {
     );
 }
 
+/// A machine that the prover's own tests use.
+const MACHINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/proof/tests/paxos.machine");
+
+/// `model prove`, where the solvers are programs that say this.
+#[cfg(unix)]
+fn prove(name: &str, says: &str, arguments: &[&str]) -> Output {
+    use std::os::unix::fs::PermissionsExt;
+    let solvers = directory("prove").join(name);
+    std::fs::create_dir_all(&solvers).expect("the directory is writable");
+    for solver in ["z3", "cvc5"] {
+        let program = solvers.join(solver);
+        std::fs::write(&program, format!("#!/bin/sh\n{says}\n")).expect("the program is writable");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+    }
+    let arguments = [&["prove", "--machine", MACHINE], arguments].concat();
+    let mut command = command(&arguments);
+    command.env("PATH", std::env::join_paths([&solvers, Path::new("/usr/bin"), Path::new("/bin")]).unwrap());
+    command.stdin(Stdio::null()).output().expect("the command can be started")
+}
+
+#[cfg(unix)]
+#[test]
+fn prove_ends_as_the_solvers_answer() {
+    let cases: &[(&str, &str, &[&str], Exit)] = &[
+        ("unsat", "echo unsat", &[], Exit::Done),
+        ("both", "echo unsat", &["--solver", "both"], Exit::Done),
+        ("unknown", "echo unknown", &[], Exit::Incomplete),
+        ("broken", "echo '(error \"no\")'; exit 1", &[], Exit::Incomplete),
+        ("silent", "exit 1", &["--only", "lemma"], Exit::Incomplete),
+        ("slow", "sleep 60", &["--only", "lemma", "--time-limit", "0.1"], Exit::Incomplete),
+        // One proves, the other knows nothing.
+        ("one", "case $0 in *z3) echo unsat;; *) echo unknown;; esac", &["--solver", "both"], Exit::Done),
+    ];
+    for (name, says, arguments, exit) in cases {
+        let output = prove(name, says, &[arguments, &["--json"][..]].concat());
+        assert_eq!(output.status.code(), Some(*exit as i32), "{name}: {output:?}");
+        let value: Value = serde_json::from_slice(&output.stdout).expect("it prints one JSON object");
+        assert_eq!((&value["schema"], &value["command"]), (&1.into(), &"prove".into()), "{name}");
+        assert_eq!(value["ok"], *exit == Exit::Done, "{name}");
+        for obligation in value["obligations"].as_array().expect("there are some") {
+            let text = |field: &str| obligation[field].as_str().is_some_and(|text| !text.is_empty());
+            assert!(["machine", "action", "invariant", "solver", "verdict"].into_iter().all(text), "{name}");
+            assert!(obligation["seconds"].is_number(), "{name}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn prove_tells_what_one_solver_left_unknown() {
+    let says = "case $0 in *z3) echo unsat;; *) echo unknown;; esac";
+    let output = prove("left", says, &["--solver", "both", "--only", "vote:closed", "--verbose"]);
+    let text = String::from_utf8(output.stdout).expect("it prints UTF-8");
+    assert!(text.contains("vote    closed     proved"), "{text}");
+    assert!(text.contains("paxos vote:closed by cvc5 (it gave up): here proved"), "{text}");
+    assert!(text.contains("All 1 obligations are proved"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_report_of_prove_has_every_question_and_asks_for_nothing() {
+    let into = directory("proof");
+    let output = prove("report", "echo unsat", &["--report", text(&into)]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let page = std::fs::read_to_string(into.join("prove.html")).expect("the report was written");
+    for part in ["id='obligations'", "id='machines'", "id='sources'", "prefers-color-scheme", "vote"] {
+        assert!(page.contains(part), "there is no {part}");
+    }
+    for request in ["<script", "src=", "@import", "url(http", "<iframe"] {
+        assert!(!page.contains(request), "it has {request}");
+    }
+    let question = std::fs::read_to_string(into.join("paxos-vote-closed.smt2")).expect("it was written");
+    assert!(question.starts_with("; Machine paxos") && question.ends_with("(check-sat)\n"), "{question}");
+}
+
+#[test]
+fn without_a_solver_prove_says_what_to_install() {
+    let path = directory("nothing");
+    for (solver, packages) in
+        [("z3", "apt install z3, or pip install z3-solver"), ("cvc5", "apt install cvc5")]
+    {
+        let output = command(&["prove", "--machine", MACHINE, "--solver", solver])
+            .env("PATH", &path)
+            .output()
+            .expect("the command can be started");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(Exit::Runtime as i32), "{told}");
+        assert!(
+            told.contains(&format!("there is no {solver} on the PATH")) && told.contains(packages),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn prove_names_what_it_does_not_know() {
+    let told = |arguments: &[&str]| {
+        let output = run(&[&["prove", "--machine", MACHINE], arguments].concat());
+        assert_eq!(output.status.code(), Some(Exit::Usage as i32), "{arguments:?}");
+        String::from_utf8(output.stderr).expect("it prints UTF-8")
+    };
+    assert!(told(&["--only", "agremeent"]).contains("did you mean 'agreement'"));
+    assert!(told(&["--drop", "propose:highest-vot"]).contains("did you mean 'propose:highest-vote'"));
+    let bad = directory("prove").join("bad.machine");
+    std::fs::write(&bad, "(machine bad \"\")\n(sort server)\n").expect("the file is writable");
+    assert!(told(&["--machine", text(&bad)]).contains("bad.machine:2:1: this form is written (sort NAME"));
+    assert!(
+        printed(&["prove", "--machine", MACHINE, "--list"], Exit::Done).contains("vote: not-left, proposed")
+    );
+}
+
 #[test]
 fn completions_and_manual_pages_know_every_subcommand() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {

@@ -1,29 +1,17 @@
 //! The tables of `model/README.md` are those of the code. `UPDATE_DOCS=1 cargo test -p model --test docs` writes them.
 
+mod pages;
+
 use std::fmt::Write;
 
 use model::properties::PROPERTIES;
 use model::scope::{DEEP_SCOPES, SCOPES};
+use pages::part;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 
-/// The text between two marks.
-fn part<'a>(text: &'a str, name: &str) -> &'a str {
-    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
-    let from = text.find(&begin).unwrap_or_else(|| panic!("there is no {begin}")) + begin.len();
-    &text[from..from + text[from..].find(&end).unwrap_or_else(|| panic!("there is no {end}"))]
-}
-
-/// Makes the part of the page what it should be, or says that it is not.
 fn hold(name: &str, table: &str) {
-    let page = std::fs::read_to_string(PATH).expect("the page is there");
-    let is = part(&page, name);
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        let marks = |content: &str| format!("<!-- {name} -->\n{content}<!-- /{name} -->");
-        std::fs::write(PATH, page.replace(&marks(is), &marks(table))).expect("the page is writable");
-    } else {
-        assert_eq!(is, table, "{PATH} is out of date: UPDATE_DOCS=1 cargo test -p model --test docs");
-    }
+    pages::hold(PATH, name, table, "docs");
 }
 
 /// Depends on the file that it writes, so all tables are written one after the other.

@@ -102,7 +102,10 @@ fn induction(machine: &Machine, outcomes: &[&Outcome<'_>]) -> String {
         asked.then(|| name.chain(columns[1..].iter().map(of)).collect())
     };
     let rows: Vec<Vec<Cell>> = machine.invariants.iter().filter_map(row).collect();
-    if rows.is_empty() { String::new() } else { table("Which action keeps which invariant", &columns, &rows) }
+    if rows.is_empty() {
+        return String::new();
+    }
+    table("Which action keeps which invariant", &columns, &rows).replace("<table>", "<table class='matrix'>")
 }
 
 fn cell(outcome: &Outcome<'_>) -> Cell {

@@ -1,0 +1,129 @@
+//! The machines of `spec/proof`: every guard and every invariant is needed, and the page says for what.
+//!
+//! What needs a solver is left out, and says so, where there is none. CI has one: `ci/env.sh` names it in
+//! `SOLVERS_REQUIRED`, and then its absence is a failure.
+
+mod pages;
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use model::exit::Exit;
+use model::proof::ast::Machine;
+use model::proof::necessity::Necessity;
+use model::proof::obligation::obligations;
+use model::proof::prove::{Progress, Settings, Verdict, prove};
+use model::proof::read::read;
+use model::proof::solver::{Kind, Solver, missing};
+use model::proof::without::Part;
+use model::proof::words::words;
+use model::proof::{SOURCES, machines};
+
+const FIXTURE: &str = include_str!("../src/proof/tests/paxos.machine");
+const PROOF: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/proof");
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/PROOF.md");
+
+/// The solver, or nothing where it is missing and not required.
+fn solver(kind: Kind) -> Option<Solver> {
+    let found = Solver::find(kind);
+    if found.is_none() {
+        let required = std::env::var("SOLVERS_REQUIRED").unwrap_or_default();
+        assert!(required.split_whitespace().all(|name| name != kind.name()), "{}", missing(kind));
+        eprintln!("left out: {}", missing(kind));
+    }
+    found
+}
+
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn fixture() -> Machine {
+    read("paxos.machine", FIXTURE).unwrap_or_else(|wrong| panic!("{wrong}"))
+}
+
+/// Proves all of a machine by one solver: the obligations that are not proved, with what is said of them.
+fn open(machine: &Machine, solver: &Solver) -> Vec<(String, String)> {
+    let settings =
+        Settings { solvers: vec![solver.clone()], workers: workers(), limit: Duration::from_secs(60) };
+    let outcomes = prove(&obligations(machine), &settings, &Progress::default());
+    let told = outcomes.iter().filter_map(|outcome| match outcome.verdict() {
+        Verdict::Proved => None,
+        Verdict::Refuted(found) => {
+            Some((outcome.obligation.name(), words(&outcome.obligation, found).join("\n")))
+        }
+        Verdict::Unknown(why) => Some((outcome.obligation.name(), why.clone())),
+    });
+    told.collect()
+}
+
+#[test]
+fn every_file_is_built_in_and_well_formed() {
+    let mut files: Vec<_> = std::fs::read_dir(PROOF)
+        .expect("the directory is there")
+        .map(|entry| entry.expect("it can be read").file_name().to_string_lossy().into_owned())
+        .filter(|name| Path::new(name).extension().is_some_and(|it| it == "machine"))
+        .collect();
+    files.sort();
+    let mut built_in: Vec<_> = SOURCES.iter().map(|(file, _)| file.replace("spec/proof/", "")).collect();
+    built_in.sort();
+    assert_eq!(files, built_in);
+    for machine in machines().unwrap_or_else(|wrong| panic!("{wrong}")) {
+        assert_eq!(machine.file, format!("spec/proof/{}.machine", machine.name));
+        assert!(!obligations(&machine).is_empty(), "{} states nothing", machine.name);
+    }
+}
+
+#[test]
+fn every_guard_and_every_invariant_is_needed() {
+    let Some(z3) = solver(Kind::Z3) else { return };
+    let machines = machines().unwrap_or_else(|wrong| panic!("{wrong}"));
+    let necessity = Necessity::of(&machines, &z3, workers(), &AtomicBool::new(false)).expect("z3 answers");
+    println!("{}", necessity.text());
+    assert_eq!(necessity.exit(), Exit::Done, "{}", necessity.text());
+    // What no proof relies on is a claim, and claims are numbered as in `rules.rs`.
+    for need in necessity.machines.iter().flat_map(|(_, needs)| needs).filter(|need| need.claim) {
+        let number = need.part.trim_start_matches(|letter: char| letter.is_ascii_uppercase());
+        assert!(number.parse::<u8>().is_ok(), "{} is no claim, and no proof relies on it", need.part);
+    }
+    pages::hold(PAGE, "guards", &necessity.markdown(true), "proof");
+    pages::hold(PAGE, "invariants", &necessity.markdown(false), "proof");
+}
+
+#[test]
+fn either_solver_proves_agreement() {
+    for z3_or_cvc5 in [Kind::Z3, Kind::Cvc5].into_iter().filter_map(solver) {
+        assert_eq!(open(&fixture(), &z3_or_cvc5), [], "{z3_or_cvc5:?}");
+    }
+}
+
+#[test]
+fn without_the_rule_of_the_highest_vote_either_solver_says_what_goes_wrong() {
+    let machine = fixture();
+    let guard = Part::guards(&machine).into_iter().find(|it| it.name(&machine) == "propose:highest-vote");
+    let machine = machine.without(guard.expect("there is such a guard"));
+    for z3_or_cvc5 in [Kind::Z3, Kind::Cvc5].into_iter().filter_map(solver) {
+        let open = open(&machine, &z3_or_cvc5);
+        let [(name, told)] = &open[..] else { panic!("{open:?}") };
+        assert_eq!(name, "paxos propose:closed");
+        // The smallest state in which it can go wrong: one server promised a view, and had voted below it.
+        let before: Vec<_> = told.lines().skip_while(|line| *line != "before").skip(1).take(4).collect();
+        for fact in ["left(server", "promised(server", "proposed(slot", "voted(server"] {
+            assert!(before.iter().any(|line| line.trim().starts_with(fact)), "{fact}: {told}");
+        }
+        assert!(told.contains("propose(i = slot") && told.contains(") becomes true"), "{told}");
+        assert!(told.contains("then closed does not hold for i = slot"), "{told}");
+    }
+}
+
+#[test]
+fn without_an_invariant_that_a_proof_names_it_fails() {
+    let Some(z3) = solver(Kind::Z3) else { return };
+    let machine = fixture();
+    for part in Part::invariants(&machine) {
+        let (name, open) = (part.name(&machine), open(&machine.without(part), &z3));
+        let needed = name != "closed" || open.iter().any(|(name, _)| name == "paxos property:agreement");
+        assert!(needed && !open.is_empty(), "{name}: {open:?}");
+    }
+}
