@@ -268,8 +268,7 @@ impl<'a> Page<'a> {
         let when = if next { ", after the action" } else { "" };
         self.text.push('\n');
         self.comment(&format!("goal {}{when}, is broken: {}", goal.name, goal.doc));
-        let mut names = Vec::new();
-        let mut body = &goal.term;
+        let (mut names, mut body) = (Vec::new(), &goal.term);
         while let Node::Quantified(Quantifier::All, variables, inner) = &body.node {
             for variable in variables {
                 let name = format!("some_{}", variable.name);
@@ -281,6 +280,11 @@ impl<'a> Page<'a> {
         }
         let broken = Smt::apply("not", vec![self.writer.term(body, &mut names, next)]);
         self.command("", "assert", vec![broken]);
+        if next {
+            // The invariant says so already; but what is untouched is proved by it alone, whatever a solver tries first.
+            let before = self.writer.term(body, &mut names, false);
+            self.command("It held before the action, also of these.", "assert", vec![before]);
+        }
     }
 
     fn end(mut self) -> Query {

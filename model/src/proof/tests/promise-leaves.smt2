@@ -75,4 +75,7 @@
 (declare-const some_w view)
 (assert (not (=> (promised_next some_n some_v) (below some_w some_v) (left_next some_n some_w))))
 
+; It held before the action, also of these.
+(assert (=> (promised some_n some_v) (below some_w some_v) (left some_n some_w)))
+
 (check-sat)
