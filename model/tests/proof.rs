@@ -91,6 +91,53 @@ fn every_guard_and_every_invariant_is_needed() {
     pages::hold(PAGE, "invariants", &necessity.markdown(false), "proof");
 }
 
+/// The actions of the first machine, each with its guards and the rules that keep them, and what is claimed of it.
+#[test]
+fn the_page_tells_of_the_actions_and_the_claims() {
+    let machine = &machines().unwrap_or_else(|wrong| panic!("{wrong}"))[0];
+    let mut table =
+        String::from("| action | what it is | guards, and what keeps them |\n| --- | --- | --- |\n");
+    for action in &machine.actions {
+        let guards = action.guards.iter().map(|guard| format!("*{}*: {}", guard.name, guard.doc));
+        let guards = guards.collect::<Vec<_>>().join("; ");
+        table += &format!("| `{}` | {} | {guards} |\n", action.name, action.doc);
+    }
+    pages::hold(PAGE, "actions", &table, "proof");
+    let numbered = |name: &&str| name[1..].parse::<u8>().is_ok();
+    let invariants = machine.invariants.iter().map(|it| (it.name.as_str(), it.doc.as_str()));
+    let properties = machine.properties.iter().map(|it| (it.name.as_str(), it.doc.as_str()));
+    let mut table = String::from("| | |\n| --- | --- |\n");
+    let mut claims: Vec<_> = invariants.filter(|(name, _)| numbered(name)).chain(properties).collect();
+    claims.sort();
+    for (name, doc) in claims {
+        table += &format!("| {name} | {doc} |\n");
+    }
+    pages::hold(PAGE, "claims", &table, "proof");
+}
+
+#[test]
+fn a_guard_names_the_rules_and_handlers_that_keep_it() {
+    let sources =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/src")).expect("it is there");
+    let read = |file: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(file.expect("it is listed").path())
+    };
+    let code: String = sources.map(|file| read(file).expect("it can be read")).collect();
+    let machine = &machines().unwrap_or_else(|wrong| panic!("{wrong}"))[0];
+    for action in &machine.actions {
+        for guard in action.guards.iter().filter(|guard| guard.doc != "the environment") {
+            for name in guard.doc.split(", ") {
+                let known = ["(", "<"].iter().any(|after| code.contains(&format!("fn {name}{after}")));
+                assert!(
+                    known,
+                    "{}:{} is kept by {name}, which is no function of spec",
+                    action.name, guard.name
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn either_solver_proves_agreement() {
     for z3_or_cvc5 in [Kind::Z3, Kind::Cvc5].into_iter().filter_map(solver) {
