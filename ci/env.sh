@@ -31,6 +31,19 @@ need() {
     command -v "$command" >/dev/null || fail "$command is needed; install the package $package"
 }
 
+# need_solver z3|cvc5: the same for a solver. Where z3 cannot be installed for the whole machine, the wheel of PyPI has
+# the program, too.
+need_solver() {
+    local wheel
+    wheel=$(realpath -m "${CARGO_TARGET_DIR:-target}/z3")
+    if [[ $1 == z3 ]] && ! (need z3 2>/dev/null) && command -v python3 >/dev/null; then
+        [[ -x $wheel/bin/z3 ]] ||
+            python3 -m pip install --quiet --disable-pip-version-check --target "$wheel" z3-solver
+        export PATH=$wheel/bin:$PATH
+    fi
+    need "$1"
+}
+
 # need_component COMPONENT CARGO_COMMAND: makes sure that `cargo CARGO_COMMAND` can be run.
 need_component() {
     local component=$1 command=$2

@@ -7,14 +7,14 @@
 # shellcheck disable=SC2016 # the dollars in quotes are jq's
 source "$(dirname "$0")/env.sh"
 need jq
-need z3
+need_solver z3
 
 readonly OBLIGATIONS_MIN=500
 # What one solver may leave to the other.
 readonly LEFT_MAX=10
 solver=z3
 if [[ ${1:-} == --both ]]; then
-    need cvc5
+    need_solver cvc5
     solver=both
 fi
 z3 --version
