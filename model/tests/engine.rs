@@ -1,7 +1,7 @@
 //! The search of our own against stateright's, and what a thread remembers against asking the handlers again.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::check::{self, Engine, Outcome, Progress, Request};
 use model::engine::{self, End, Limits, Space};
@@ -96,6 +96,8 @@ fn both_searches_find_counterexamples_of_the_same_length() {
 /// Two counters that go up to a limit: any order of steps, one level for each sum.
 struct Counters {
     limit: u32,
+    /// Set as soon as a state with this sum is expanded.
+    stop: Option<(u32, &'static AtomicBool)>,
 }
 
 impl Space for Counters {
@@ -108,6 +110,11 @@ impl Space for Counters {
         vec![(0, 0)]
     }
     fn expand(&self, (): &mut (), &(a, b): &(u32, u32), found: &mut impl FnMut(char, &(u32, u32))) {
+        if let Some((sum, stop)) = self.stop
+            && a + b == sum
+        {
+            stop.store(true, Ordering::Relaxed);
+        }
         if a < self.limit {
             found('a', &(a + 1, b));
         }
@@ -137,7 +144,14 @@ fn count(limit: u32, change: impl FnOnce(&mut Limits<'_>)) -> engine::Found<Coun
     let stop = AtomicBool::new(false);
     let mut limits = Limits { threads: 2, memory_bytes: None, deadline: None, stop: &stop, until_broken: 0 };
     change(&mut limits);
-    engine::search(&Counters { limit }, &limits, &engine::Progress::default())
+    engine::search(&Counters { limit, stop: None }, &limits, &engine::Progress::default())
+}
+
+/// A search that is interrupted as soon as it expands a state with this sum.
+fn interrupted_at(sum: u32, limit: u32, until_broken: u64) -> engine::Found<Counters> {
+    let stop: &'static AtomicBool = Box::leak(Box::default());
+    let limits = Limits { threads: 1, memory_bytes: None, deadline: None, stop, until_broken };
+    engine::search(&Counters { limit, stop: Some((sum, stop)) }, &limits, &engine::Progress::default())
 }
 
 #[test]
@@ -170,4 +184,21 @@ fn a_search_that_meets_a_limit_says_so() {
         count(999, |limits| limits.stop = &STOPPED).end,
     ];
     assert_eq!(ends, [End::Memory, End::Time, End::Interrupted]);
+}
+
+#[test]
+fn what_fell_in_a_level_is_told_although_the_search_ends_in_the_middle_of_it() {
+    let found = interrupted_at(899, 999, 0);
+    assert!(found.distinct < 901 * 902 / 2, "not every state of the next level was reached");
+    let lengths: Vec<_> = found.broken.iter().map(|(bit, path)| (*bit, path.len())).collect();
+    assert_eq!((found.end, lengths), (End::Interrupted, vec![(0, 11), (1, 901)]));
+    // What was looked for is decided: nothing is left to be searched.
+    let found = interrupted_at(899, 999, 2);
+    assert_eq!((found.end, found.broken.len()), (End::Broken, 2));
+}
+
+#[test]
+fn a_search_that_is_stopped_when_nothing_is_left_to_be_searched_is_complete() {
+    let found = interrupted_at(2 * 9, 9, 0);
+    assert_eq!((found.end, found.distinct), (End::Exhausted, 100));
 }

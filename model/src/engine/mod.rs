@@ -189,18 +189,25 @@ impl<'a, S: Space> Search<'a, S> {
         let mut level = self.first();
         while level.count() > 0 {
             self.found.depth += 1;
-            let wanted = self.limits.until_broken;
-            if wanted != 0 && self.fallen & wanted == wanted {
+            if self.all_fell() {
                 self.found.end = End::Broken;
                 return;
             }
-            if let Some(end) = self.expand(&level) {
-                self.found.end = end;
+            let end = self.expand(&level);
+            self.links.push(level.into_links());
+            // Also where the search ends in the middle of a level: what fell by then has fallen.
+            level = self.gather();
+            if let Some(end) = end {
+                self.found.end = if self.all_fell() { End::Broken } else { end };
                 return;
             }
-            self.links.push(level.into_links());
-            level = self.gather();
         }
+    }
+
+    /// Whether everything that was looked for fell.
+    fn all_fell(&self) -> bool {
+        let wanted = self.limits.until_broken;
+        wanted != 0 && self.fallen & wanted == wanted
     }
 
     /// The level of the initial states.
@@ -238,23 +245,29 @@ impl<'a, S: Space> Search<'a, S> {
                 }),
             }
         }
-        self.over(level)
+        self.note(level);
+        None
     }
 
-    /// Why the search must end here, if it must.
-    fn over(&mut self, level: &Level) -> Option<End> {
+    /// Takes down how far the search has come.
+    fn note(&mut self, level: &Level) {
         let bytes = self.bytes(level);
         self.found.peak_bytes = self.found.peak_bytes.max(bytes);
         self.progress.bytes.store(bytes, Ordering::Relaxed);
         self.found.states = self.shares.iter().map(|share| share.states).sum();
         self.found.distinct = self.distinct();
+    }
+
+    /// Why the search must end with states of the level unexpanded, if it must.
+    fn over(&mut self, level: &Level) -> Option<End> {
+        self.note(level);
         if self.limits.stop.load(Ordering::Relaxed) {
             return Some(End::Interrupted);
         }
         if self.limits.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Some(End::Time);
         }
-        self.limits.memory_bytes.is_some_and(|limit| bytes > limit).then_some(End::Memory)
+        self.limits.memory_bytes.is_some_and(|limit| self.found.peak_bytes > limit).then_some(End::Memory)
     }
 
     /// Makes room in the table, if it asks for it and there may be a larger one.
