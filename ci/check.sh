@@ -21,6 +21,13 @@ deep() {
     sed -n '/<!-- deep -->/,/<!-- \/deep -->/p' model/README.md | awk -F'`' '/^\| `/ { print $2 }'
 }
 
+# demand WHAT FILTER: the filter must say true of the report of the command that ran last.
+demand() {
+    jq -e --argjson scopes "$SCOPES_MIN" --argjson distinct "$DISTINCT_MIN" \
+        --argjson killed "$KILLED_MIN" --argjson controls "$CONTROLS_MIN" "$2" "$report" >/dev/null ||
+        fail "model $(jq -r .command "$report") --json: not true that $1 (exit code $code)"
+}
+
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT
 
@@ -28,11 +35,6 @@ code=0
 cargo run --quiet -p model -- check --json >"$report" || code=$?
 jq -r '.scopes[] | "\(.name): \(.states) states, \(.distinct) distinct, depth \(.depth), \(.seconds) s"' "$report"
 
-# demand WHAT FILTER: the filter must say true of the report.
-demand() {
-    jq -e --argjson scopes "$SCOPES_MIN" --argjson distinct "$DISTINCT_MIN" "$2" "$report" >/dev/null ||
-        fail "model check --json: not true that $1 (exit code $code)"
-}
 demand "it is the check of the correct rules, in schema 1" '.schema == 1 and .command == "check" and .variant == null'
 demand "everything is complete" '.complete == true and all(.scopes[]; .complete != false)'
 demand "there are at least $SCOPES_MIN scopes" '(.scopes | length) >= $scopes'
@@ -71,20 +73,15 @@ done
 code=0
 cargo run --quiet -p model -- variants --json >"$report" || code=$?
 jq -r '.variants[] | "\(.name): \(.fell // "survives"), \(.steps // "no") steps, \(.distinct) distinct, \(.seconds) s"' "$report"
-# demand_variants WHAT FILTER: the filter must say true of the report.
-demand_variants() {
-    jq -e --argjson killed "$KILLED_MIN" --argjson controls "$CONTROLS_MIN" "$2" "$report" >/dev/null ||
-        fail "model variants --json: not true that $1 (exit code $code)"
-}
-demand_variants "it is the table of variants, in schema 1" '.schema == 1 and .command == "variants"'
-demand_variants "every variant breaks the property that it names" \
+demand "it is the table of variants, in schema 1" '.schema == 1 and .command == "variants"'
+demand "every variant breaks the property that it names" \
     'all(.variants[] | select(.control | not); .expected != null and .fell == .expected and .steps > 0)'
-demand_variants "every control survives" 'all(.variants[] | select(.control); .expected == null and .fell == null)'
-demand_variants "at least $KILLED_MIN fall" '([.variants[] | select(.fell != null)] | length) >= $killed'
-demand_variants "at least $CONTROLS_MIN are controls" '([.variants[] | select(.control)] | length) >= $controls'
-demand_variants "each says where it was seen and which rule it breaks" \
+demand "every control survives" 'all(.variants[] | select(.control); .expected == null and .fell == null)'
+demand "at least $KILLED_MIN fall" '([.variants[] | select(.fell != null)] | length) >= $killed'
+demand "at least $CONTROLS_MIN are controls" '([.variants[] | select(.control)] | length) >= $controls'
+demand "each says where it was seen and which rule it breaks" \
     'all(.variants[]; (.source | length) > 0 and (.rule | length) > 0 and (.scope | length) > 0)'
-demand_variants "all is well" '.ok == true'
+demand "all is well" '.ok == true'
 ((code == 0)) || fail "model variants ended with exit code $code"
 
 # What falls in a scope proves something only if the rules as they are meant hold there. The default scopes are done; the

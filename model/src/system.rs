@@ -64,7 +64,7 @@ pub struct System {
     /// What tries whether a state recovers, if the scope asks for it.
     pub recovery: Option<Recovery>,
     stepper: Stepper,
-    observer: Observer,
+    pub(crate) observer: Observer,
     /// Bits of the probes that the scope must reach.
     wanted: u64,
     /// Bits of the probes that were reached.
@@ -357,18 +357,6 @@ impl System {
             next.messages.insert(message);
         }
         Some(next)
-    }
-
-    /// What an observer knows after a step; `after` still has the old ghost.
-    pub(crate) fn observe(
-        &self,
-        before: &State,
-        after: &State,
-        server: ServerId,
-        input: Input,
-        local: &'static Local,
-    ) -> GhostRef {
-        self.observer.observe(before, after, server, input, local)
     }
 
     /// Whether dead messages are dropped.

@@ -1,6 +1,7 @@
 //! The scopes of `check --deep`: wider than the default ones, up to hundreds of millions of states. They take minutes
 //! to the better part of an hour and gigabytes, so they are run one after the other, with every thread on the same one.
 
+use super::default::FIVE;
 use super::{CLOCKS, ONE_PACE, SHORT_CLOCKS, Scope};
 
 /// The deep scopes, the quickest first.
@@ -106,16 +107,7 @@ pub const DEEP_SCOPES: &[Scope] = &[
     Scope {
         name: "five-forgotten",
         purpose: "five servers: a slot is chosen and forgotten before the old leader hears of it",
-        servers: 5,
-        slots: 1,
-        candidates: Some(2),
-        begun: true,
-        cut: Some([(0, 2), (0, 4), (1, 3)]),
-        rounds: 2,
-        rounds_together: Some(3),
-        lease: Some(ONE_PACE),
-        still: true,
         compactions: 1,
-        ..Scope::BASE
+        ..FIVE
     },
 ];
