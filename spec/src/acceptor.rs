@@ -112,3 +112,56 @@ impl<V: Value, R: Rules> Replica<V, R> {
         effects.send_at_once(view.leader, reject); // A refusal promises nothing.
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::testing::{OTHER, THIRD, commit, give, open, sent, start, three, with_leases};
+    use crate::time::Span;
+
+    /// What a candidate that has committed nothing hears of from a server that knows three values of 24 bytes.
+    fn reported(window_bytes: usize) -> usize {
+        let mut replica = start(Config { window_bytes, ..three() });
+        give(&mut replica, OTHER, commit(1, (1..=3).map(open)));
+        let view = View::new(1, OTHER);
+        let effects = give(&mut replica, OTHER, Message::Prepare { view, committed: Slot::NONE });
+        match &sent(&effects)[..] {
+            [(OTHER, Message::Promise { reports, .. })] => reports.len(),
+            other => panic!("no promise: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_promise_carries_as_many_chosen_values_as_fit() {
+        assert_eq!([23, 24, 47, 48, 1_000].map(reported), [0, 1, 1, 2, 3]);
+    }
+
+    #[test]
+    fn an_acceptor_votes_up_to_its_limit_above_what_is_committed() {
+        let mut replica = start(Config { window: 1, slots_ahead_max: 2, ..three() });
+        give(&mut replica, OTHER, commit(1, [open(1)]));
+        let view = View::new(1, OTHER);
+        let mut votes = |slot| {
+            let propose = Message::Propose { view, slot: Slot(slot), command: open(slot) };
+            !give(&mut replica, OTHER, propose).is_empty()
+        };
+        assert_eq!([2, 3, 4, 5].map(&mut votes), [true, true, false, false]);
+    }
+
+    // It would learn nothing: its view is not below the promised one, and time alone is in its way.
+    #[test]
+    fn a_candidate_that_is_up_against_a_lease_is_told_nothing() {
+        let mut replica = start(with_leases());
+        let (leased, voted) = (View::new(1, OTHER), View::new(2, THIRD));
+        let (term, committed) = (Span(8), Slot::NONE);
+        give(&mut replica, OTHER, Message::Renew { view: leased, round: 1, term, committed });
+        let propose = Message::Propose { view: voted, slot: Slot(1), command: open(1) };
+        give(&mut replica, THIRD, propose);
+        assert_eq!(replica.durable().promised, voted, "a vote needs no lease");
+        assert_eq!(give(&mut replica, THIRD, Message::Prepare { view: voted, committed }), []);
+        let lower = View::new(1, THIRD);
+        let effects = give(&mut replica, THIRD, Message::Prepare { view: lower, committed });
+        assert_eq!(sent(&effects), [(THIRD, Message::Reject { view: lower, promised: voted })]);
+    }
+}

@@ -142,3 +142,61 @@ impl<V: Value, R: Rules> Replica<V, R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::history::Slot;
+    use crate::testing::{NOW, OTHER, at_once, give, leader, open, start, three, told};
+
+    const VIEW: View = View::new(1, OTHER);
+
+    /// A server that takes the other one for the leader.
+    fn follower(config: Config) -> Replica<u8> {
+        let mut replica = start(config);
+        give(&mut replica, OTHER, Message::Prepare { view: VIEW, committed: Slot::NONE });
+        replica
+    }
+
+    fn submit(replica: &mut Replica<u8>, nonce: u64) -> Vec<Effect<u8>> {
+        told(|effects| replica.submit(open(nonce), effects))
+    }
+
+    #[test]
+    fn the_forward_timer_runs_from_the_first_request_that_waits() {
+        let mut replica = follower(three());
+        let after = replica.config().forward_interval;
+        let timer = Effect::Arm { timer: Timer::Forward, after, spread: Span::ZERO };
+        let forward = |nonce| at_once(OTHER, Message::Forward(open(nonce)));
+        assert_eq!(submit(&mut replica, 7), [forward(7), timer]);
+        assert_eq!(submit(&mut replica, 8), [forward(8)]);
+    }
+
+    #[test]
+    fn a_redirect_is_passed_on_for_a_request_that_waits_and_by_a_server_that_does_not_lead() {
+        let request = RequestId::Open { nonce: 7 };
+        let redirect = Message::Redirect { request, view: VIEW };
+        let mut replica = follower(three());
+        assert_eq!(give(&mut replica, OTHER, redirect.clone()), [], "nobody waits");
+        submit(&mut replica, 7);
+        let answer = Effect::Answer { request, outcome: Outcome::Redirect(VIEW) };
+        assert_eq!(give(&mut replica, OTHER, redirect.clone()), [answer]);
+        let mut replica = leader(three());
+        submit(&mut replica, 7);
+        assert_eq!(give(&mut replica, OTHER, redirect), [], "it decides itself");
+        assert_eq!(replica.waiting().collect::<Vec<_>>(), [request]);
+    }
+
+    #[test]
+    fn a_leader_parks_as_many_reads_as_may_wait() {
+        let mut replica = leader(Config { waiting_max: 2, ..three() });
+        let mut refused = |read| {
+            let effects = told(|effects| replica.read(read, NOW, effects));
+            effects.iter().any(|effect| matches!(effect, Effect::Refuse { .. }))
+        };
+        assert_eq!([1, 2, 3, 4].map(&mut refused), [false, false, true, true]);
+    }
+}

@@ -122,3 +122,15 @@ impl<V: Debug> core::fmt::Display for Command<V> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{open, update};
+
+    // A message that is filled up to a limit must not grow without bound because small commands weigh nothing.
+    #[test]
+    fn a_command_weighs_a_header_and_its_value() {
+        assert_eq!([Command::NoOp, open(7), update(1)].map(|command| command.size_bytes()), [24, 24, 25]);
+    }
+}

@@ -219,4 +219,20 @@ mod tests {
         let config = Config { grant_term: Span(i64::MAX), ..valid() };
         assert!(!config.grant_fits(Span(i64::MAX)));
     }
+
+    #[test]
+    fn each_error_says_in_its_own_words_what_is_required() {
+        use ConfigError::{Limits, NotAMember, Quorums, RenewInterval, Servers, Terms};
+        let words = [
+            (Servers, "1 to 64"),
+            (NotAMember, "below the number of servers"),
+            (Quorums, "together must be more than N"),
+            (Terms, "lease term times (1 + drift)"),
+            (RenewInterval, "before its term is over"),
+            (Limits, "must be positive"),
+        ];
+        for (error, required) in words {
+            assert!(alloc::format!("{error}").contains(required), "{error:?}: {error}");
+        }
+    }
 }

@@ -156,3 +156,19 @@ impl<V> Effects<V> {
         self.0.push(effect);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_listed_is_taken_once_oldest_first() {
+        let effects = &mut Effects::<u8>::new();
+        assert!(effects.is_empty());
+        (1..3).for_each(|read| effects.push(Effect::Serve(read)));
+        assert!(!effects.is_empty());
+        assert_eq!(effects.as_slice(), [Effect::Serve(1), Effect::Serve(2)]);
+        assert_eq!(effects.drain().collect::<Vec<_>>(), [Effect::Serve(1), Effect::Serve(2)]);
+        assert!(effects.is_empty());
+    }
+}

@@ -178,3 +178,39 @@ impl<V: Value, R: Rules> Replica<V, R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{ME, MINE, NOW, OTHER, fire, give, leader, start, three};
+
+    const HIGHER: View = View::new(4, OTHER);
+    const STALE: View = View::new(9, ME);
+
+    fn reject(view: View, promised: View) -> Message<u8> {
+        Message::Reject { view, promised }
+    }
+
+    #[test]
+    fn a_candidate_that_is_refused_stands_for_a_higher_view_next() {
+        let mut replica = start(three());
+        fire(&mut replica, Timer::Election, NOW);
+        give(&mut replica, OTHER, reject(STALE, HIGHER));
+        assert_eq!(replica.seen(), MINE, "it was not for this view");
+        give(&mut replica, OTHER, reject(MINE, HIGHER));
+        assert_eq!((replica.seen(), replica.next_view()), (HIGHER, View::new(5, ME)));
+        assert!(matches!(replica.role(), Role::Preparing(_)), "the others may yet make a quorum");
+    }
+
+    #[test]
+    fn a_leader_leaves_for_a_higher_promise_that_refuses_its_own_view() {
+        let mut replica = leader(three());
+        let stays = [reject(STALE, View::new(10, OTHER)), reject(STALE, STALE), reject(MINE, MINE)];
+        for reject in stays {
+            assert_eq!(give(&mut replica, OTHER, reject.clone()), [], "{reject:?}");
+        }
+        give(&mut replica, OTHER, reject(MINE, HIGHER));
+        assert!(matches!(replica.role(), Role::Follower));
+        assert_eq!(replica.next_view(), View::new(5, ME));
+    }
+}

@@ -110,6 +110,8 @@ mod replica;
 pub mod rules;
 mod session;
 mod snapshot;
+#[cfg(test)]
+mod testing;
 mod time;
 mod view;
 
