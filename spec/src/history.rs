@@ -283,4 +283,14 @@ mod tests {
         assert_eq!(slots, [2, 4]);
         assert_eq!(history.above(Slot(u64::MAX)).count(), 0);
     }
+
+    #[test]
+    fn a_log_is_printed_as_what_each_slot_holds_and_in_which_view_it_was_voted_for() {
+        let mut history = History::default();
+        history.vote(OLD, Slot(1), open(7));
+        history.learn(Slot(1), open(7));
+        history.vote(NEW, Slot(3), open(8));
+        let printed = alloc::format!("{history:?}");
+        assert_eq!(printed, "{1: Open { nonce: 7 }!@1.0, 3: Open { nonce: 8 }?@2.1}");
+    }
 }

@@ -162,3 +162,36 @@ impl<V: Value, R: Rules> Replica<V, R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::testing::{OTHER, at_once, commit, give, open, sent, start, three};
+
+    #[test]
+    fn a_server_asks_on_after_a_list_of_values_and_not_after_a_single_one() {
+        let mut replica = start(three());
+        let effects = give(&mut replica, OTHER, commit(1, [open(1)]));
+        assert_eq!(sent(&effects), []);
+        let effects = give(&mut replica, OTHER, commit(2, [open(2), open(3)]));
+        assert_eq!(effects.last(), Some(&at_once(OTHER, Message::CatchUp { first: Slot(4) })));
+        let effects = give(&mut replica, OTHER, commit(2, [open(2), open(3)]));
+        assert_eq!(sent(&effects), [], "it learnt nothing");
+    }
+
+    /// How many of four values of 24 bytes are sent to one that lacks all.
+    fn passed_on(window_bytes: usize) -> usize {
+        let mut replica = start(Config { window_bytes, ..three() });
+        give(&mut replica, OTHER, commit(1, (1..=4).map(open)));
+        match &sent(&give(&mut replica, OTHER, Message::CatchUp { first: Slot(1) }))[..] {
+            [(OTHER, Message::Commit { first: Slot(1), commands })] => commands.len(),
+            other => panic!("no answer: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_question_is_answered_with_values_until_the_message_is_full() {
+        assert_eq!([1, 24, 25, 48, 49, 1_000].map(passed_on), [1, 1, 2, 2, 3, 4]);
+    }
+}
