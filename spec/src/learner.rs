@@ -167,7 +167,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::testing::{OTHER, at_once, commit, give, open, sent, start, three};
+    use crate::testing::{OTHER, THIRD, at_once, commit, give, open, sent, start, three};
 
     #[test]
     fn a_server_asks_on_after_a_list_of_values_and_not_after_a_single_one() {
@@ -193,5 +193,27 @@ mod tests {
     #[test]
     fn a_question_is_answered_with_values_until_the_message_is_full() {
         assert_eq!([1, 24, 25, 48, 49, 1_000].map(passed_on), [1, 1, 2, 2, 3, 4]);
+    }
+
+    /// A server that voted in a view of another for what may be chosen in slot 1.
+    fn voter(view: View) -> Replica<u8> {
+        let mut replica = start(three());
+        give(&mut replica, OTHER, Message::Propose { view, slot: Slot(1), command: open(7) });
+        replica
+    }
+
+    #[test]
+    fn a_mark_says_nothing_about_a_vote_of_another_view() {
+        let mut replica = voter(View::new(1, OTHER));
+        let mark = |view| Message::Committed { view, up_to: Slot(1) };
+        assert_eq!(give(&mut replica, THIRD, mark(View::new(2, THIRD))), []);
+        give(&mut replica, OTHER, mark(View::new(1, OTHER)));
+        assert_eq!(replica.history().committed_command(Slot(1)), Some(&open(7)));
+    }
+
+    #[test]
+    fn a_vote_is_not_passed_on_as_a_chosen_value() {
+        let mut replica = voter(View::new(1, OTHER));
+        assert_eq!(give(&mut replica, THIRD, Message::CatchUp { first: Slot(1) }), []);
     }
 }

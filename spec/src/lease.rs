@@ -106,10 +106,8 @@ impl<V: Value, R: Rules> Replica<V, R> {
             self.reject(view, effects);
             return;
         }
-        if view > self.durable.promised
-            && self.rules.may_promise(self.durable.promised, self.grant, view, now)
-        {
-            // Its Prepare was lost; the view is established or about to be, so join it.
+        if self.rules.may_promise(self.durable.promised, self.grant, view, now) {
+            // If its Prepare was lost: the view is established or about to be, so join it.
             self.promise(view, now, effects);
         }
         if self.rules.may_grant(&self.config, self.durable.promised, view, term) {
@@ -187,5 +185,68 @@ impl<V: Value, R: Rules> Replica<V, R> {
             Role::Leading(leading) if self.holds_lease(now) => leading.lease.until.map(|until| until - now),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::Effect;
+    use crate::record::Durable;
+    use crate::testing::{
+        ME, MINE, NOW, OTHER, fire, give, give_at, leader, sent, start, start_from, with_leases,
+    };
+
+    /// Whether a leader that has sent one round more than are counted gets the lease by grants of this one.
+    fn lease_by_grants_of(round: u64) -> bool {
+        let mut replica = leader(with_leases());
+        (0..=ROUNDS_MAX).for_each(|_| _ = fire(&mut replica, Timer::Renew, NOW));
+        for from in [ME, OTHER] {
+            give(&mut replica, from, Message::Grant { view: MINE, round, committed: Slot::NONE });
+        }
+        replica.holds_lease(NOW)
+    }
+
+    #[test]
+    fn a_request_for_the_lease_stands_in_for_a_prepare_that_was_lost() {
+        let mut replica = start(with_leases());
+        let (view, term, committed) = (View::new(1, OTHER), Span(8), Slot::NONE);
+        let effects = give(&mut replica, OTHER, Message::Renew { view, round: 1, term, committed });
+        assert_eq!(effects[0], Effect::Persist(Record::Promise(view)));
+        assert_eq!(sent(&effects), [(OTHER, Message::Grant { view, round: 1, committed })]);
+    }
+
+    #[test]
+    fn a_late_grant_counts_for_any_of_the_latest_rounds() {
+        let last = ROUNDS_MAX as u64 + 1;
+        assert!((2..=last).all(lease_by_grants_of));
+        assert!(!lease_by_grants_of(1), "it was given up");
+    }
+
+    #[test]
+    fn only_a_newer_round_extends_a_grant() {
+        let mut replica = start(with_leases());
+        let (view, term, committed) = (View::new(1, OTHER), Span(8), Slot::NONE);
+        let mut until = |round, now| {
+            let renew = Message::Renew { view, round, term, committed };
+            give_at(&mut replica, OTHER, renew, LocalTime(now));
+            replica.grant().map(|grant| (grant.round, grant.until))
+        };
+        assert_eq!(until(2, 0), Some((2, LocalTime(12))));
+        assert_eq!(until(2, 5), Some((2, LocalTime(12))), "a copy");
+        assert_eq!(until(1, 6), Some((2, LocalTime(12))), "an older one, late");
+        assert_eq!(until(3, 7), Some((3, LocalTime(19))));
+    }
+
+    #[test]
+    fn a_grantor_that_restarts_takes_the_longest_grant_for_given_to_whom_it_promised() {
+        let restarted = |promised, grant_term| {
+            let durable = Durable { promised, grant_term, ..Durable::default() };
+            start_from(with_leases(), durable).grant().map(|grant| (grant.view, grant.until))
+        };
+        let view = View::new(1, OTHER);
+        assert_eq!(restarted(view, Span(12)), Some((view, NOW + Span(12))));
+        assert_eq!(restarted(view, Span::ZERO), None, "it never granted");
+        assert_eq!(restarted(View::NONE, Span(12)), None, "it never promised");
     }
 }

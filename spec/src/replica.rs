@@ -312,3 +312,85 @@ impl<V: core::fmt::Debug, R> core::fmt::Debug for Replica<V, R> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{
+        ME, MINE, NOW, OTHER, THIRD, fire, give, leader, open, promise, start, with_leases,
+    };
+
+    #[test]
+    fn what_no_server_of_the_group_could_have_meant_is_ignored() {
+        const STRANGER: ServerId = ServerId(7);
+        let (view, committed, slot) = (View::new(2, OTHER), Slot::NONE, Slot(1));
+        let speak_for_a_leader = [
+            Message::Prepare { view, committed },
+            Message::Propose { view, slot, command: open(7) },
+            Message::Renew { view, round: 1, term: Span(8), committed },
+            Message::Committed { view, up_to: slot },
+            Message::Release { view },
+        ];
+        let mut replica = start(with_leases());
+        let voted = Message::Propose { view, slot, command: open(7) };
+        give(&mut replica, OTHER, voted);
+        give(&mut replica, OTHER, Message::Renew { view, round: 1, term: Span(8), committed });
+        let before = replica.clone();
+        for message in speak_for_a_leader {
+            assert_eq!(give(&mut replica, THIRD, message.clone()), [], "{message:?}");
+            assert_eq!(replica, before, "{message:?}");
+        }
+        let stranger = Message::Prepare { view: View::new(3, STRANGER), committed };
+        assert_eq!(give(&mut replica, STRANGER, stranger), []);
+        assert_eq!(give(&mut replica, STRANGER, promise(MINE)), []);
+        assert_eq!(replica, before);
+    }
+
+    /// A leader that holds a lease until 8 and has sent one more request.
+    fn holder() -> Replica<u8> {
+        let mut replica = leader(with_leases());
+        fire(&mut replica, Timer::Renew, NOW);
+        for from in [ME, OTHER] {
+            give(&mut replica, from, Message::Grant { view: MINE, round: 1, committed: Slot::NONE });
+        }
+        fire(&mut replica, Timer::Renew, NOW);
+        replica
+    }
+
+    fn lease(replica: &Replica<u8>) -> &crate::lease::Lease {
+        let Role::Leading(leading) = replica.role() else { panic!("it does not lead") };
+        &leading.lease
+    }
+
+    #[test]
+    fn a_lease_is_forgotten_when_it_is_over_and_not_before() {
+        let mut replica = holder();
+        replica.forget_expired(LocalTime(7));
+        assert_eq!(lease(&replica).until, Some(LocalTime(8)));
+        replica.forget_expired(LocalTime(8));
+        assert_eq!(lease(&replica).until, None);
+    }
+
+    #[test]
+    fn a_request_that_is_too_old_for_a_lease_stays_so_when_times_are_forgotten() {
+        let mut replica = holder();
+        replica.forget_expired(LocalTime(7));
+        assert_eq!(lease(&replica).rounds[0].sent, NOW);
+        replica.forget_expired(LocalTime(100));
+        assert_eq!(lease(&replica).rounds[0].sent, LocalTime(92));
+    }
+
+    #[test]
+    fn a_leader_that_was_refused_under_its_lease_is_quiet_for_a_renewal_interval() {
+        let mut replica = holder();
+        assert_eq!((replica.quiet(), replica.quiet_until()), (false, None));
+        give(&mut replica, OTHER, Message::Reject { view: MINE, promised: View::new(2, OTHER) });
+        assert_eq!(replica.next_view(), View::new(4, ME), "it prepares a higher view of its own");
+        let until = NOW + replica.config().renew_interval;
+        assert_eq!((replica.quiet(), replica.quiet_until()), (true, Some(until)));
+        replica.forget_expired(until - Span(1));
+        assert_eq!(replica.quiet_until(), Some(until));
+        replica.forget_expired(until);
+        assert_eq!((replica.quiet(), replica.quiet_until()), (false, None));
+    }
+}

@@ -102,3 +102,18 @@ impl fmt::Display for View {
         write!(f, "{}.{}", self.number, self.leader)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_counts_each_server_once_and_knows_none_beyond_the_limit() {
+        let servers = [0, 5, 5, SERVERS_MAX - 1].map(ServerId);
+        let set: ServerSet = servers.into_iter().collect();
+        assert_eq!((set.len(), set.is_empty()), (3, false));
+        assert_eq!((ServerSet::EMPTY.len(), ServerSet::EMPTY.is_empty()), (0, true));
+        assert!(servers.into_iter().all(|server| set.contains(server)));
+        assert!(![1, SERVERS_MAX, u8::MAX].map(ServerId).into_iter().any(|server| set.contains(server)));
+    }
+}
