@@ -7,6 +7,9 @@
 //! time is up one server must lead with nothing left to finish (and with the lease, where there are leases), all must have
 //! applied what is chosen, and no client may wait; and after that a new request must be served as well.
 //!
+//! Where a scope says so, the same must come true without any one of the servers, which is gone for good and whose clients
+//! with it: for each of them there is a schedule of its own.
+//!
 //! It is one schedule, not all: it shows that no reachable state is wedged, and is no proof of liveness.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -61,6 +64,24 @@ impl std::fmt::Display for Stuck {
     }
 }
 
+/// What is still amiss, and which server was gone for good, if one was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Amiss {
+    /// What is amiss.
+    pub stuck: Stuck,
+    /// Who was gone.
+    pub gone: Option<ServerId>,
+}
+
+impl std::fmt::Display for Amiss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.gone {
+            Some(gone) => write!(f, "{}, if server {gone} is gone for good", self.stuck),
+            None => self.stuck.fmt(f),
+        }
+    }
+}
+
 /// What is settled at the end of a run.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Settled {
@@ -83,12 +104,15 @@ impl Settled {
 /// The histories that a run ended with, or why it did not end.
 type Ended = Result<Settled, Stuck>;
 
+/// The servers of a state, by their indices in the exploration, and which of them is gone.
+type Key = ([usize; SERVERS_MAX], Option<ServerId>);
+
 /// Tries states of one scope.
 pub struct Recovery {
     scope: Scope,
     stepper: Stepper,
-    /// What became of the servers of a state, by their indices in the exploration.
-    known: Mutex<HashMap<[usize; SERVERS_MAX], &'static Ended>>,
+    /// What became of the servers of a state.
+    known: Mutex<HashMap<Key, &'static Ended>>,
     /// The few different ends.
     ends: Mutex<HashSet<&'static Ended>>,
 }
@@ -110,14 +134,27 @@ impl Recovery {
     ///
     /// # Errors
     /// What is amiss when the time is up.
-    pub fn attempt(&self, servers: &[NodeRef], chosen: &BTreeMap<Slot, Choice>) -> Result<(), Stuck> {
-        let mut key = [0; SERVERS_MAX];
-        for (place, server) in key.iter_mut().zip(servers) {
+    pub fn attempt(&self, servers: &[NodeRef], chosen: &BTreeMap<Slot, Choice>) -> Result<(), Amiss> {
+        let any_one = (0..self.scope.servers).map(|id| Some(ServerId(id))).filter(|_| self.scope.one_gone);
+        [None].into_iter().chain(any_one).try_for_each(|gone| {
+            self.attempt_without(gone, servers, chosen).map_err(|stuck| Amiss { stuck, gone })
+        })
+    }
+
+    fn attempt_without(
+        &self,
+        gone: Option<ServerId>,
+        servers: &[NodeRef],
+        chosen: &BTreeMap<Slot, Choice>,
+    ) -> Result<(), Stuck> {
+        let mut indices = [0; SERVERS_MAX];
+        for (place, server) in indices.iter_mut().zip(servers) {
             *place = server.0.index;
         }
+        let key = (indices, gone);
         let known = self.known.lock().expect("no panics while held").get(&key).copied();
         let ended = known.unwrap_or_else(|| {
-            let ended = self.kept(Run::new(self, servers).run());
+            let ended = self.kept(Run::new(self, servers, gone).run());
             self.known.lock().expect("no panics while held").insert(key, ended);
             ended
         });
@@ -125,9 +162,7 @@ impl Recovery {
         let lost = chosen.iter().find(|&(&slot, &value)| !settled.holds(slot, value));
         lost.map_or(Ok(()), |(&slot, _)| Err(Stuck::Lost(slot)))
     }
-}
 
-impl Recovery {
     fn kept(&self, ended: Ended) -> &'static Ended {
         let mut ends = self.ends.lock().expect("no panics while held");
         if let Some(known) = ends.get(&ended) {
@@ -143,6 +178,8 @@ impl Recovery {
 struct Run<'a> {
     recovery: &'a Recovery,
     now: i64,
+    /// Who does nothing any more.
+    gone: Option<usize>,
     servers: Vec<NodeRef>,
     /// When each timer runs out, if it is armed.
     timers: Vec<[Option<i64>; TIMERS.len()]>,
@@ -150,10 +187,11 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(recovery: &'a Recovery, servers: &[NodeRef]) -> Self {
+    fn new(recovery: &'a Recovery, servers: &[NodeRef], gone: Option<ServerId>) -> Self {
         let mut run = Self {
             recovery,
             now: 0,
+            gone: gone.map(|gone| usize::from(gone.0)),
             servers: servers.iter().map(|server| recovery.stepper.afresh(server)).collect(),
             timers: vec![[None; TIMERS.len()]; servers.len()],
             mail: VecDeque::new(),
@@ -192,7 +230,7 @@ impl<'a> Run<'a> {
     fn until_settled(&mut self, past: Slot) -> Ended {
         loop {
             let amiss = match self.amiss() {
-                None if self.servers[0].replica.applied() > past || past == Slot::NONE => {
+                None if past == Slot::NONE || self.least().replica.applied() > past => {
                     return Ok(self.values());
                 }
                 amiss => amiss.unwrap_or(Stuck::NoProgress),
@@ -225,6 +263,9 @@ impl<'a> Run<'a> {
                 break;
             }
             let to = usize::from(message.to.0);
+            if self.gone == Some(to) {
+                continue;
+            }
             let local = self.recovery.stepper.step(self.servers[to], Input::Deliver(message));
             self.take(to, local);
         }
@@ -248,6 +289,9 @@ impl<'a> Run<'a> {
     }
 
     fn arm(&mut self, server: usize, timer: Timer, after: Span, spread: Span) {
+        if self.gone == Some(server) {
+            return;
+        }
         let place = TIMERS.iter().position(|&(known, _)| known == timer).expect("all are listed");
         let (server_share, servers) =
             (i64::try_from(server).expect("few"), i64::try_from(self.servers.len()).expect("few"));
@@ -256,20 +300,31 @@ impl<'a> Run<'a> {
         self.timers[server][place] = Some(self.now + after);
     }
 
+    /// The servers that are not gone, each with its place.
+    fn present(&self) -> impl Iterator<Item = (usize, &NodeRef)> {
+        self.servers.iter().enumerate().filter(|&(at, _)| self.gone != Some(at))
+    }
+
+    /// The server that has applied least.
+    fn least(&self) -> &NodeRef {
+        let least = self.present().map(|(_, server)| server).min_by_key(|server| server.replica.applied());
+        least.expect("there is a server")
+    }
+
     /// The server that leads the highest view that anybody leads.
     fn leader(&self) -> Option<usize> {
         let view = |server: &NodeRef| match server.replica.role() {
             Role::Leading(leading) => Some(leading.view),
             Role::Follower | Role::Preparing(_) => None,
         };
-        let leaders = self.servers.iter().enumerate().filter_map(|(at, server)| Some((view(server)?, at)));
+        let leaders = self.present().filter_map(|(at, server)| Some((view(server)?, at)));
         leaders.max().map(|(_, at)| at)
     }
 
     /// Whether a leader is obeyed and has nothing left to finish, and the lease where there are leases.
     fn finished(&self, leader: &NodeRef) -> bool {
         let Role::Leading(leading) = leader.replica.role() else { return false };
-        let obeyed = self.servers.iter().all(|server| server.durable.promised <= leading.view);
+        let obeyed = self.present().all(|(_, server)| server.durable.promised <= leading.view);
         obeyed
             && leading.proposals.is_empty()
             && leading.pending.is_empty()
@@ -280,22 +335,22 @@ impl<'a> Run<'a> {
     /// What is not settled yet.
     fn amiss(&self) -> Option<Stuck> {
         let id = |at: usize| ServerId(u8::try_from(at).expect("there are few servers"));
-        if let Some(at) = self.servers.iter().position(|server| server.replica.waiting().next().is_some()) {
+        if let Some((at, _)) = self.present().find(|(_, server)| server.replica.waiting().next().is_some()) {
             return Some(Stuck::Waiting(id(at)));
         }
         let leader = self.leader().map(|at| self.servers[at]).filter(|leader| self.finished(leader));
         let Some(leader) = leader else { return Some(Stuck::NoLeader) };
         let committed = leader.replica.history().committed();
-        let behind = self.servers.iter().position(|server| {
+        let mut present = self.present();
+        let behind = present.find(|(_, server)| {
             server.replica.history().committed() != committed || server.replica.applied() != committed
         });
-        behind.map(|at| Stuck::Behind(id(at)))
+        behind.map(|(at, _)| Stuck::Behind(id(at)))
     }
 
     /// What is committed at the server that has applied least.
     fn values(&self) -> Settled {
-        let least = self.servers.iter().min_by_key(|server| server.replica.applied());
-        let least = least.expect("there is a server");
+        let least = self.least();
         let values = least.facts.committed.iter().copied().collect();
         Settled { base: least.replica.history().base(), values }
     }

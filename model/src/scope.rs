@@ -122,6 +122,9 @@ pub struct Scope {
     pub every_message: bool,
     /// Whether every state must be able to recover.
     pub recovery: bool,
+    /// Whether it must also be able to without any one of the servers, which is gone for good.
+    #[serde(default)]
+    pub one_gone: bool,
     /// Whether servers wait for a leader without a lease as long as it may be silent. Then no election cures what it
     /// leaves undone.
     pub patient: bool,
@@ -162,6 +165,7 @@ impl Scope {
         one_client: false,
         every_message: false,
         recovery: false,
+        one_gone: false,
         patient: false,
         probes: &["a view is established"],
     };
@@ -370,6 +374,9 @@ impl Scope {
         }
         if self.recovery {
             parts.push(if self.patient { "recovery by patient servers".into() } else { "recovery".into() });
+        }
+        if self.one_gone {
+            parts.push("also without any one server".into());
         }
         parts.join(", ")
     }

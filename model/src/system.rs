@@ -11,7 +11,7 @@ use crate::arms::Exercised;
 use crate::observe::Observer;
 use crate::probes::{self, Witness};
 use crate::properties::{self, PROPERTIES, RECOVERABILITY, Rule, Seen};
-use crate::recovery::{Recovery, Stuck};
+use crate::recovery::{Amiss, Recovery};
 use crate::reduction;
 use crate::refinement::Refused;
 use crate::scope::{SERVERS_MAX, Scope};
@@ -169,7 +169,7 @@ impl System {
     }
 
     /// What is still amiss when a state has had time to recover, if the scope asks.
-    pub fn stuck(&self, state: &State) -> Option<Stuck> {
+    pub fn amiss(&self, state: &State) -> Option<Amiss> {
         let servers = &state.nodes[..usize::from(self.scope.servers)];
         self.recovery.as_ref()?.attempt(servers, &state.ghost.chosen).err()
     }

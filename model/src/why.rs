@@ -33,8 +33,8 @@ pub fn why(system: &System, property: &str, run: &Steps) -> String {
         "stable leader" => unseated(run),
         "refinement" => refused(system, run),
         "recoverability" => system
-            .stuck(last)
-            .map(|stuck| format!("without further faults or losses, and with time enough, {stuck}")),
+            .amiss(last)
+            .map(|amiss| format!("without further faults or losses, and with time enough, {amiss}")),
         _ => None,
     };
     known.unwrap_or_else(|| format!("'{property}' does not hold after the last step"))

@@ -116,4 +116,10 @@ mod tests {
         assert!(servers.into_iter().all(|server| set.contains(server)));
         assert!(![1, SERVERS_MAX, u8::MAX].map(ServerId).into_iter().any(|server| set.contains(server)));
     }
+
+    #[test]
+    fn a_view_is_printed_as_its_number_and_its_leader() {
+        let view = View::new(3, ServerId(1));
+        assert_eq!((alloc::format!("{view}"), alloc::format!("{view:?}")), ("3.1".into(), "3.1".into()));
+    }
 }

@@ -211,6 +211,18 @@ pub const SCOPES: &[Scope] = &[
         ..Scope::BASE
     },
     Scope {
+        name: "lasting-crash",
+        purpose: "the same without any one of the servers, which is gone for good",
+        slots: 1,
+        views: 3,
+        crashes: 1,
+        crashes_together: Some(1),
+        recovery: true,
+        one_gone: true,
+        probes: &["a view is established", "a restarted server votes"],
+        ..Scope::BASE
+    },
+    Scope {
         name: "lease-recovery",
         purpose: "the same with leases and a restart: some server soon holds the lease",
         slots: 0,
@@ -221,6 +233,7 @@ pub const SCOPES: &[Scope] = &[
         crashes_together: Some(1),
         lease: Some(SHORT_CLOCKS),
         recovery: true,
+        one_gone: true,
         probes: &["a lease is acquired"],
         ..Scope::BASE
     },
@@ -331,6 +344,18 @@ pub const SCOPES: &[Scope] = &[
         views: 3,
         views_each: 2,
         probes: &["a view is established", "a new leader proposes what an old one began"],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "reborn",
+        purpose: "a server restarts and stands again, and its disk writes late",
+        slots: 1,
+        views_each: 2,
+        candidates: Some(1),
+        crashes: 1,
+        crashes_together: Some(1),
+        flush: true,
+        probes: &["a view is established", "a crash loses records"],
         ..Scope::BASE
     },
     Scope {

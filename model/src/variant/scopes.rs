@@ -21,16 +21,6 @@ pub const VARIANT_SCOPES: &[Scope] = &[
         ..DUEL
     },
     Scope {
-        name: "reborn",
-        purpose: "a server restarts and stands again, and its disk writes late",
-        views_each: 2,
-        candidates: Some(1),
-        crashes: 1,
-        crashes_together: Some(1),
-        flush: true,
-        ..DUEL
-    },
-    Scope {
         name: "recovers",
         purpose: "two leaders and two slots, and every state must be able to recover without further elections",
         recovery: true,
