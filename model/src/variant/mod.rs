@@ -90,6 +90,7 @@ pub enum Variant {
     TransferKeepsLease,
     UnfinishedSlots,
     UnsentTakenForHole,
+    ViewBelowSeen,
     ViewFromClock,
     ViewTakenUpAgain,
     VotePromisesNothing,

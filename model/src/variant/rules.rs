@@ -87,6 +87,7 @@ impl Rules for Variant {
         match self {
             // The clock shows what it showed when the server stood for the first time.
             Self::ViewFromClock => View::new(u64::from(me.0) + 1, me),
+            Self::ViewBelowSeen => Paxos.next_view(me, attempted, attempted),
             Self::ViewTakenUpAgain if attempted > View::new(me.0.into(), me) => attempted,
             _ => Paxos.next_view(me, attempted, seen),
         }

@@ -122,6 +122,16 @@ pub(super) const VARIANTS: &[Description] = &[
         ..Description::BASE
     },
     Description {
+        variant: Variant::ViewBelowSeen,
+        name: "view-below-seen",
+        deviation: "a candidate counts its own attempts, and does not look at the views that it has seen",
+        source: "found by editing the rules",
+        rule: "next_view",
+        scope: "lasting-crash",
+        falls: Some("recoverability"),
+        ..Description::BASE
+    },
+    Description {
         variant: Variant::VotePromisesNothing,
         name: "vote-promises-nothing",
         rows: &[1],
