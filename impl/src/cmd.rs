@@ -1,6 +1,7 @@
 //! The `cluster` command: what its subcommands share.
 
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod kv;
 pub(crate) mod node;
 pub(crate) mod status;

@@ -10,6 +10,7 @@
 //! that lies about syncs, in an old backup, or after somebody emptied the directory.
 
 mod error;
+mod examine;
 mod format;
 mod lock;
 mod replay;
@@ -22,7 +23,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub use error::{Damage, LogError};
+pub use examine::{Examination, SegmentState, SegmentSummary, Stranded, examine};
 use format::{FRAME_HEADER_BYTES, FrameKind, Position, SegmentHeader};
+pub use lock::Holder;
 use replay::Replay;
 use segment::Segment;
 

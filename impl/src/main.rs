@@ -13,6 +13,7 @@ Examples:
   cluster node --config 0.toml            one server of a cluster
   cluster kv --config 0.toml put k v      a client of it
   cluster status --config 0.toml          how its servers are
+  cluster doctor data/0                   what a data directory holds, and whether it is damaged
 
 Exit codes: 0 done · 1 runtime error · 2 usage · 20 damaged data · 21 wrong cluster or server ·
 22 recover needed · 23 disk error · 24 outcome unknown · 130 Ctrl-C";
@@ -35,6 +36,8 @@ enum Command {
     Kv(cmd::kv::Arguments),
     /// Show how every server is
     Status(cmd::status::Arguments),
+    /// Explain a data directory: what it holds, whether it is damaged, and what to do
+    Doctor(cmd::doctor::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Node(arguments) => cmd::node::run(&arguments),
         Command::Kv(arguments) => cmd::kv::run(arguments),
         Command::Status(arguments) => cmd::status::run(arguments),
+        Command::Doctor(arguments) => cmd::doctor::run(&arguments),
     };
     match ended {
         Ok(exit) => exit.into(),

@@ -25,6 +25,22 @@ pub enum Damage {
     SegmentMissing,
 }
 
+impl Damage {
+    /// A short name that does not change, for programs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BeforeWholeRecords => "before-whole-records",
+            Self::MayBeAcknowledged => "may-be-acknowledged",
+            Self::BeforeLaterSegment => "before-later-segment",
+            Self::Header => "header",
+            Self::Chain => "chain",
+            Self::Undecodable => "undecodable",
+            Self::SegmentMissing => "segment-missing",
+        }
+    }
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -145,6 +161,19 @@ impl LogError {
             Self::WrongIdentity { .. } => 21,
             Self::Disk { .. } | Self::Poisoned { .. } => 23,
             Self::NewerVersion { .. } | Self::Locked { .. } => 1,
+        }
+    }
+
+    /// The file or directory that it is about.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Damaged { path, .. }
+            | Self::NewerVersion { path, .. }
+            | Self::WrongIdentity { path, .. }
+            | Self::Locked { path, .. }
+            | Self::Disk { path, .. }
+            | Self::Poisoned { path, .. } => path,
         }
     }
 

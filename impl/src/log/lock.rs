@@ -1,8 +1,10 @@
 //! One process a directory: a lock that the operating system lets go of when its holder ends.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -11,6 +13,16 @@ use super::LogError;
 
 /// The lock file's name. The file stays when the lock is released; its presence means nothing.
 const NAME: &str = "lock";
+/// How often the lock is tried for: whoever only [looks](look) holds it for a moment.
+const TRIES: u32 = 5;
+const TRY_EVERY: Duration = Duration::from_millis(20);
+
+/// The process that has a directory open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Holder {
+    /// Its number, where the lock file names it.
+    pub pid: Option<u32>,
+}
 
 /// Takes the directory's lock for as long as the returned file is open, and notes this process in it.
 pub(super) fn take(dir: &Path) -> Result<File, LogError> {
@@ -22,12 +34,15 @@ pub(super) fn take(dir: &Path) -> Result<File, LogError> {
         .write(true)
         .open(&path)
         .map_err(LogError::disk(&path, 0, "open the lock file"))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => {
-            return Err(LogError::Locked { path: dir.to_owned(), pid: holder(&mut file) });
+    for tries_left in (0..TRIES).rev() {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => break,
+            Err(Errno::WOULDBLOCK) if tries_left > 0 => sleep(TRY_EVERY),
+            Err(Errno::WOULDBLOCK) => {
+                return Err(LogError::Locked { path: dir.to_owned(), pid: holder(&mut file) });
+            }
+            Err(error) => return Err(LogError::disk(&path, 0, "lock the file")(error)),
         }
-        Err(error) => return Err(LogError::disk(&path, 0, "lock the file")(error)),
     }
     file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(LogError::disk(
         &path,
@@ -35,6 +50,21 @@ pub(super) fn take(dir: &Path) -> Result<File, LogError> {
         "write the lock file",
     ))?;
     Ok(file)
+}
+
+/// Who has the directory open, if anybody. Changes nothing, and holds the lock, shared, for a moment only.
+pub(super) fn look(dir: &Path) -> Result<Option<Holder>, LogError> {
+    let path = dir.join(NAME);
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(LogError::disk(&path, 0, "open the lock file")(error)),
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(None), // let go of with the file
+        Err(Errno::WOULDBLOCK) => Ok(Some(Holder { pid: holder(&mut file) })),
+        Err(error) => Err(LogError::disk(&path, 0, "look at the lock")(error)),
+    }
 }
 
 /// The process that holds the lock. It may be gone by now, or about to write its number.

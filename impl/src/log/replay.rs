@@ -8,7 +8,8 @@
 //! - **damage** otherwise: all of it was written, so its records may have been acknowledged, and a server
 //!   that forgot them could break its word.
 //!
-//! Only a torn frame may be removed. Nothing here changes a file.
+//! Only a torn frame may be removed. Nothing here changes a file, so [`super::examine`] reads by the same code
+//! as [`super::Log::open`].
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use super::format::{
     SegmentHeader, VERSION, is_zero, seed,
 };
 use super::segment::{path_of, segments_in};
-use super::{Damage, Identity, LogError, TornTail};
+use super::{Damage, Identity, LogError, SegmentState, SegmentSummary, TornTail};
 use crate::payload::Payload;
 
 /// What a directory holds.
@@ -28,6 +29,8 @@ use crate::payload::Payload;
 pub(super) struct Replay {
     /// Every record with its group, oldest first.
     pub(super) records: Vec<(u16, Record<Payload>)>,
+    /// What was read of each segment.
+    pub(super) segments: Vec<SegmentSummary>,
     /// How far the log has come.
     pub(super) position: Position,
     /// The number of the last segment; 0 if there is none.
@@ -44,6 +47,12 @@ pub(super) struct Replay {
 /// Reads the whole log of `identity` in `dir`.
 pub(super) fn replay(dir: &Path, identity: Identity) -> Result<Replay, LogError> {
     let mut replay = Replay::default();
+    replay_into(&mut replay, dir, identity)?;
+    Ok(replay)
+}
+
+/// Reads the log of `identity` in `dir`. After an error `replay` holds what comes before the damage.
+pub(super) fn replay_into(replay: &mut Replay, dir: &Path, identity: Identity) -> Result<(), LogError> {
     let segments = segments_in(dir)?;
     for (&segment, expected) in segments.iter().zip(1..) {
         let path = path_of(dir, expected);
@@ -54,9 +63,27 @@ pub(super) fn replay(dir: &Path, identity: Identity) -> Result<Replay, LogError>
         let bytes = fs::read(&path).map_err(LogError::disk(&path, 0, "read the segment"))?;
         replay.segment = segment;
         let is_last = Some(&segment) == segments.last();
-        Reader { path, bytes: &bytes, identity, is_last, offset: 0, replay: &mut replay }.read()?;
+        Reader { path, bytes: &bytes, identity, is_last, offset: 0, replay }.read()?;
     }
-    Ok(replay)
+    Ok(())
+}
+
+/// The frame at `offset` of a segment, if its header and its body are whole.
+fn whole_frame(segment: &[u8], offset: usize, seed: u32) -> Option<FrameHeader> {
+    let header = FrameHeader::decode(segment, offset, seed)?;
+    let body = body_of(segment, offset, &header)?;
+    (crc32c::crc32c(body) == header.body_checksum).then_some(header)
+}
+
+/// A frame's body and padding, if the segment holds all of it.
+fn body_of<'a>(segment: &'a [u8], offset: usize, header: &FrameHeader) -> Option<&'a [u8]> {
+    segment[offset..].get(FRAME_HEADER_BYTES..usize::try_from(header.frame_bytes()).ok()?)
+}
+
+/// The whole frames of a segment from `offset` on, wherever they begin: what stands behind damage.
+pub(super) fn whole_frames_from(segment: &[u8], offset: usize, seed: u32) -> Vec<FrameHeader> {
+    let starts = (offset..segment.len()).step_by(FRAME_HEADER_BYTES);
+    starts.filter_map(|start| whole_frame(segment, start, seed)).collect()
 }
 
 /// Reads one segment.
@@ -78,17 +105,42 @@ enum Found {
     Damaged(Damage),
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     fn read(mut self) -> Result<(), LogError> {
+        let records = self.replay.position.records;
+        let mut frames = 0;
+        let read = self.read_frames(&mut frames);
+        let rest = &self.bytes[self.offset..];
+        self.replay.segments.push(SegmentSummary {
+            bytes: self.bytes.len() as u64,
+            frames,
+            records: self.replay.position.records - records,
+            end: self.offset as u64,
+            zeros: rest.iter().rev().take_while(|&&byte| byte == 0).count() as u64,
+            state: match (&read, &self.replay.torn) {
+                (Err(_), _) => SegmentState::Damaged,
+                (Ok(()), Some(_)) => SegmentState::Torn,
+                (Ok(()), None) => SegmentState::Whole,
+            },
+            path: self.path,
+        });
+        read
+    }
+
+    /// Reads up to the segment's end or the first thing that is not whole, and counts the frames.
+    fn read_frames(&mut self, frames: &mut u64) -> Result<(), LogError> {
         let seed = seed(self.identity, self.replay.segment);
-        if !self.read_header(seed)? {
+        if !self.read_header()? {
             self.cut_off();
             return Ok(());
         }
         self.end_write(SEGMENT_HEADER_BYTES);
         loop {
             match self.find(seed) {
-                Found::Frame(header) => self.read_frame(&header)?,
+                Found::Frame(header) => {
+                    self.read_frame(&header)?;
+                    *frames += 1;
+                }
                 Found::End => return Ok(()),
                 Found::Torn => {
                     self.cut_off();
@@ -100,7 +152,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks the segment's header. False: its write was cut short.
-    fn read_header(&self, seed: u32) -> Result<bool, LogError> {
+    fn read_header(&self) -> Result<bool, LogError> {
         match SegmentHeader::decode(self.bytes) {
             Ok(header) if header.identity != self.identity => Err(LogError::WrongIdentity {
                 path: self.path.clone(),
@@ -111,12 +163,8 @@ impl<'a> Reader<'a> {
                 Err(self.damaged(Damage::Chain))
             }
             Ok(_) => Ok(true),
-            // Frames follow a header only once it is durable.
-            Err(HeaderError::Unwritten)
-                if self.is_last && !self.header_follows(SEGMENT_HEADER_BYTES, seed) =>
-            {
-                Ok(false)
-            }
+            // Anything follows a header only once it is durable.
+            Err(HeaderError::Unwritten) if self.is_last && self.holds_no_more_than_a_header() => Ok(false),
             Err(HeaderError::Newer(found)) => {
                 Err(LogError::NewerVersion { path: self.path.clone(), found, supported: VERSION })
             }
@@ -124,17 +172,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn holds_no_more_than_a_header(&self) -> bool {
+        self.bytes.get(SEGMENT_HEADER_BYTES..).is_none_or(is_zero)
+    }
+
     fn find(&self, seed: u32) -> Found {
         if is_zero(&self.bytes[self.offset..]) {
             return Found::End;
         }
-        let header = FrameHeader::decode(self.bytes, self.offset, seed);
-        if let Some(header) = header
-            && self.body(&header).is_some_and(|body| crc32c::crc32c(body) == header.body_checksum)
-        {
+        if let Some(header) = whole_frame(self.bytes, self.offset, seed) {
             return Found::Frame(header);
         }
         // Where the bad frame ends is known only if its header is whole.
+        let header = FrameHeader::decode(self.bytes, self.offset, seed);
         let frame_bytes = header.map_or(FRAME_HEADER_BYTES as u64, |header| header.frame_bytes());
         let after = usize::try_from(frame_bytes).unwrap_or(usize::MAX).saturating_add(self.offset);
         if !self.is_last {
@@ -146,13 +196,6 @@ impl<'a> Reader<'a> {
         } else {
             Found::Damaged(Damage::MayBeAcknowledged)
         }
-    }
-
-    /// The frame's body and padding, if the file holds all of it.
-    fn body(&self, header: &FrameHeader) -> Option<&'a [u8]> {
-        let frame_bytes = usize::try_from(header.frame_bytes()).ok()?;
-        let bytes = self.bytes;
-        bytes[self.offset..].get(FRAME_HEADER_BYTES..frame_bytes)
     }
 
     /// Whether a frame was begun anywhere from `from` on. Its header is proof enough: a frame is begun only
@@ -182,7 +225,7 @@ impl<'a> Reader<'a> {
             return Err(self.damaged(Damage::Chain));
         }
         let body_bytes = usize::try_from(header.body_bytes).unwrap_or(usize::MAX);
-        let body = self.body(header).and_then(|body| body.get(..body_bytes));
+        let body = body_of(self.bytes, self.offset, header).and_then(|body| body.get(..body_bytes));
         let read = body.and_then(|body| match header.kind {
             FrameKind::Records => read_records(body, &mut self.replay.records),
             FrameKind::Boot => {

@@ -12,7 +12,7 @@ use spec::{Command, Record, ServerId, SessionId, Slot, Span, Update, View};
 use tempfile::TempDir;
 
 use super::format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader};
-use super::{Damage, Identity, Log, LogError, LogOptions, Recovery, replay, segment};
+use super::{Damage, Identity, Log, LogError, LogOptions, Recovery, examine, replay, segment};
 use crate::payload::Payload;
 
 type Records = Vec<(u16, Record<Payload>)>;
@@ -221,6 +221,40 @@ fn no_flipped_byte_goes_unnoticed_and_nothing_is_changed() {
         }
         replay::replay(dir.path(), IDENTITY).unwrap();
     }
+}
+
+#[test]
+fn examining_says_what_opening_says() {
+    for options in [PLAIN, FILLED] {
+        let (bytes, records, ends) = small_log(options);
+        for at in (0..usize::try_from(ends[3]).unwrap()).step_by(SLOW_STEP) {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            for bytes in [&flipped[..], &bytes[..at]] {
+                let dir = directory_with(bytes);
+                let found = examine(dir.path()).unwrap();
+                assert!(records.starts_with(&found.records));
+                match open(dir.path(), options) {
+                    Ok((_, recovery)) => {
+                        assert!(found.problem.is_none() && found.torn == recovery.torn, "byte {at}");
+                    }
+                    Err(error) => {
+                        assert_eq!(found.problem.map(|it| it.to_string()), Some(error.to_string()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_block_of_zeros_at_the_beginning_is_damage_where_anything_follows() {
+    let (mut bytes, _, ends) = small_log(PLAIN);
+    let first = usize::try_from(ends[1]).unwrap();
+    bytes[..first].fill(0);
+    bytes.truncate(first + FRAME_HEADER_BYTES / 2); // not even one frame header is whole
+    let dir = directory_with(&bytes);
+    assert_eq!(damage(&open(dir.path(), PLAIN).map(drop).unwrap_err()), Damage::Header);
 }
 
 #[test]

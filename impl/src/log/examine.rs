@@ -1,0 +1,152 @@
+//! What a log holds and in what state it is, for people. Nothing is changed, and no lock is kept, so it may be
+//! asked beside a running server.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use spec::Record;
+
+use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, seed};
+use super::lock::{self, Holder};
+use super::replay::{self, Replay};
+use super::segment::{path_of, segments_in};
+use super::{Damage, Identity, LogError, TornTail};
+use crate::payload::Payload;
+
+/// How often a log is read that a running server is writing to: what it is in the middle of writing looks like
+/// a torn write, or like damage.
+const READS_MAX: usize = 5;
+
+/// What [`examine`] found.
+#[derive(Debug)]
+pub struct Examination {
+    /// Who has the directory open.
+    pub holder: Option<Holder>,
+    /// Whose log it is; none if no segment's header is whole.
+    pub identity: Option<Identity>,
+    /// How often the directory was opened.
+    pub boots: u64,
+    /// Every segment, in order.
+    pub segments: Vec<SegmentSummary>,
+    /// Every record with its group, oldest first, up to the problem.
+    pub records: Vec<(u16, Record<Payload>)>,
+    /// A write that a crash cut short, or that the holder is in the middle of.
+    pub torn: Option<TornTail>,
+    /// Why [`super::Log::open`] would refuse it, its lock apart.
+    pub problem: Option<LogError>,
+    /// What is whole behind the damage, in the same segment.
+    pub stranded: Option<Stranded>,
+}
+
+/// What was read of a segment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SegmentSummary {
+    /// The file.
+    pub path: PathBuf,
+    /// Its length.
+    pub bytes: u64,
+    /// How many frames are whole and in their place.
+    pub frames: u64,
+    /// How many records they hold.
+    pub records: u64,
+    /// Where they end, in bytes.
+    pub end: u64,
+    /// How many zeros the file ends with, beyond that.
+    pub zeros: u64,
+    /// In what state it is.
+    pub state: SegmentState,
+}
+
+/// In what state a segment is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SegmentState {
+    /// As it was written.
+    Whole,
+    /// It ends with a write that was cut short.
+    Torn,
+    /// Something is wrong where its whole frames end.
+    Damaged,
+    /// Not read, because of what is wrong before it.
+    Unread,
+}
+
+/// Whole frames behind damage.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stranded {
+    /// How many there are.
+    pub frames: u64,
+    /// How many records are missing before the first of them.
+    pub records_missing: u64,
+}
+
+/// Reads the log in `dir`, whoever's it is, as far as it can be read.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub fn examine(dir: &Path) -> Result<Examination, LogError> {
+    let mut examination = examine_once(dir)?;
+    for _ in 1..READS_MAX {
+        let is_whole = examination.problem.is_none() && examination.torn.is_none();
+        if is_whole || examination.holder.is_none() {
+            break;
+        }
+        examination = examine_once(dir)?;
+    }
+    Ok(examination)
+}
+
+fn examine_once(dir: &Path) -> Result<Examination, LogError> {
+    let holder = lock::look(dir)?;
+    let present = segments_in(dir)?;
+    let identity = present.iter().find_map(|&segment| identity_in(&path_of(dir, segment)));
+    let mut replay = Replay::default();
+    // Without a whole header nothing is read that depends on whose log it is.
+    let assumed = identity.unwrap_or(Identity { cluster: 0, server: 0 });
+    let problem = replay::replay_into(&mut replay, dir, assumed).err();
+    let stranded = problem.as_ref().and_then(|problem| stranded(problem, assumed, &replay));
+    let mut segments = replay.segments;
+    let unread = present.iter().map(|&segment| path_of(dir, segment));
+    for path in unread.filter(|path| !segments.iter().any(|read| read.path == *path)).collect::<Vec<_>>() {
+        segments.push(unread_segment(path)?);
+    }
+    Ok(Examination {
+        holder,
+        identity,
+        boots: replay.position.boots,
+        segments,
+        records: replay.records,
+        torn: replay.torn,
+        problem,
+        stranded,
+    })
+}
+
+/// Whose segment it is, if its header is whole.
+fn identity_in(path: &Path) -> Option<Identity> {
+    let mut bytes = [0; SEGMENT_HEADER_BYTES];
+    fs::File::open(path).and_then(|mut file| file.read_exact(&mut bytes)).ok()?;
+    SegmentHeader::decode(&bytes).ok().map(|header| header.identity)
+}
+
+/// What is whole behind `problem`, if that is damage within a segment.
+fn stranded(problem: &LogError, identity: Identity, replay: &Replay) -> Option<Stranded> {
+    let LogError::Damaged { path, offset, damage, .. } = problem else { return None };
+    if *damage == Damage::SegmentMissing {
+        return None;
+    }
+    let bytes = fs::read(path).ok()?;
+    let from = usize::try_from(*offset).ok()?;
+    let frames = replay::whole_frames_from(&bytes, from, seed(identity, replay.segment));
+    let first = frames.first()?;
+    Some(Stranded {
+        frames: frames.len() as u64,
+        records_missing: first.records.saturating_sub(replay.position.records),
+    })
+}
+
+fn unread_segment(path: PathBuf) -> Result<SegmentSummary, LogError> {
+    let metadata = fs::metadata(&path).map_err(LogError::disk(&path, 0, "read the segment's length"))?;
+    let state = SegmentState::Unread;
+    Ok(SegmentSummary { path, bytes: metadata.len(), frames: 0, records: 0, end: 0, zeros: 0, state })
+}
