@@ -16,7 +16,7 @@ pub enum Exit {
     Violated = 10,
     /// A probe was never reached, an arm never exercised, or a state cannot recover.
     NotReached = 12,
-    /// A variant survived, or a control fell; or a guard or an invariant is not needed.
+    /// A variant survived, or a control fell; or a part of a machine is not needed, or cannot happen.
     Survived = 13,
     /// Interrupted, or beyond a limit: nothing is said about what was not explored, or not proved.
     Incomplete = 14,

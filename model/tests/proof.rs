@@ -1,4 +1,4 @@
-//! The machines of `spec/proof`: every guard and every invariant is needed, and the page says for what.
+//! The machines of `spec/proof`: every guard, every invariant and every axiom is needed, and the page says for what.
 //!
 //! What needs a solver is left out, and says so, where there is none. CI has one: `ci/env.sh` names it in
 //! `SOLVERS_REQUIRED`, and then its absence is a failure.
@@ -76,7 +76,7 @@ fn every_file_is_built_in_and_well_formed() {
 }
 
 #[test]
-fn every_guard_and_every_invariant_is_needed() {
+fn every_guard_every_invariant_and_every_axiom_is_needed_and_every_action_can_happen() {
     let Some(z3) = solver(Kind::Z3) else { return };
     let machines = machines().unwrap_or_else(|wrong| panic!("{wrong}"));
     let necessity = Necessity::of(&machines, &z3, workers(), &AtomicBool::new(false)).expect("z3 answers");
@@ -84,11 +84,15 @@ fn every_guard_and_every_invariant_is_needed() {
     assert_eq!(necessity.exit(), Exit::Done, "{}", necessity.text());
     // What no proof relies on is a claim, and claims are numbered as in `rules.rs`.
     for need in necessity.machines.iter().flat_map(|(_, needs)| needs).filter(|need| need.claim) {
-        let number = need.part.trim_start_matches(|letter: char| letter.is_ascii_uppercase());
-        assert!(number.parse::<u8>().is_ok(), "{} is no claim, and no proof relies on it", need.part);
+        let number = need.name.trim_start_matches(|letter: char| letter.is_ascii_uppercase());
+        assert!(number.parse::<u8>().is_ok(), "{} is no claim, and no proof relies on it", need.name);
     }
-    pages::hold(PAGE, "guards", &necessity.markdown(true), "proof");
-    pages::hold(PAGE, "invariants", &necessity.markdown(false), "proof");
+    let guards = necessity.markdown("guard", |part| matches!(part, Part::Guard(..)));
+    pages::hold(PAGE, "guards", &guards, "proof");
+    let invariants = necessity.markdown("invariant", |part| matches!(part, Part::Invariant(_)));
+    pages::hold(PAGE, "invariants", &invariants, "proof");
+    let axioms = necessity.markdown("axiom", |part| matches!(part, Part::Axiom(_)));
+    pages::hold(PAGE, "axioms", &axioms, "proof");
 }
 
 /// The actions of the first machine, each with its guards and the rules that keep them, and what is claimed of it.

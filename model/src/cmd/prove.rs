@@ -31,11 +31,11 @@ Examples:
   model prove --solver both                by z3 and by cvc5
   model prove --only agreement             what has to do with one machine, action or invariant
   model prove --drop vote:not-left         a machine without one of its guards: what goes wrong
-  model prove --necessary                  what goes wrong without each guard and each invariant
+  model prove --necessary                  what goes wrong without each guard, invariant and axiom
   model prove --report DIR                 every question as a file for a solver, and one HTML page
 
-Exit codes: 0 all proved, for every size; 10 one is refuted; 13 a guard or invariant is not
-needed; 14 one is unknown; 1 there is no solver on the PATH";
+Exit codes: 0 all proved, for every size; 10 one is refuted; 13 something is not needed, or
+cannot happen; 14 one is unknown; 1 there is no solver on the PATH";
 
 /// The command line of `model prove`.
 #[derive(Args)]
@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
     /// Only a machine, an action, an invariant, or ACTION:INVARIANT; can be given more than once
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Prove the machine without a guard, ACTION:GUARD, or without an invariant
+    /// Prove the machine without a guard, ACTION:GUARD, an invariant or an axiom
     #[arg(long, value_name = "NAME")]
     drop: Option<String>,
     /// The machine of this file, instead of those of the project; can be given more than once
@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
     /// List machines, actions with their guards, and what is to be proved
     #[arg(long)]
     list: bool,
-    /// Leave out each guard and each invariant in turn, and tell what goes wrong without it (by z3)
+    /// Leave out each guard, invariant and axiom in turn, and tell what goes wrong without it (by z3)
     #[arg(long, conflicts_with_all = ["only", "drop", "report", "verbose", "time_limit"])]
     necessary: bool,
     /// A row of the table for each obligation, not for each action
@@ -151,7 +151,7 @@ impl Arguments {
     }
 }
 
-/// Leaves out each guard and each invariant in turn.
+/// Leaves out each guard, invariant and axiom in turn.
 fn necessary(machines: &[Machine], arguments: &Arguments) -> Result<Exit, Failure> {
     let solver = find(&[Kind::Z3])?.remove(0);
     let progress = interruptible()?;
@@ -168,7 +168,7 @@ fn necessary(machines: &[Machine], arguments: &Arguments) -> Result<Exit, Failur
 fn without(machines: &[Machine], name: &str) -> Result<Vec<Machine>, Failure> {
     let lacking = select::without(machines, name);
     if lacking.is_empty() {
-        return Err(not_known("guard or invariant", name, &select::parts(machines)));
+        return Err(not_known("guard, invariant or axiom", name, &select::parts(machines)));
     }
     Ok(lacking)
 }

@@ -1,9 +1,10 @@
-//! Every guard and every invariant is necessary: without it, an obligation that holds with it has a counterexample in a
-//! finite instance.
+//! Every guard, every invariant and every axiom is necessary: without it, an obligation that holds with it has a
+//! counterexample in a finite instance. And every action can happen.
 //!
 //! Such an instance satisfies all that is left, so nothing else makes up for what was left out. A guard is needed by its
 //! own action alone. An invariant is needed by the proofs that name it; one that no other proof names stands for itself:
-//! it is a claim.
+//! it is a claim. An action whose guards contradict one another, or the invariants, would keep whatever there is; so each is
+//! shown to be possible in some instance.
 
 use std::fmt::Write;
 use std::sync::atomic::AtomicBool;
@@ -16,16 +17,21 @@ use serde_json::{Value, json};
 use super::ast::Machine;
 use super::obligation::{Goal, Obligation, obligations};
 use super::prove::{INSTANCES, parallel, sizes};
-use super::query::together;
+use super::query::{step, together};
 use super::solver::{Patience, Solver};
 use super::without::Part;
 use crate::exit::Exit;
 
+/// How long the solver may take for each.
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// What a part of a machine is needed for.
 #[derive(Clone, Debug)]
 pub struct Need {
-    /// The part: `action:guard`, or an invariant.
-    pub part: String,
+    /// The part.
+    pub part: Part,
+    /// How it is called.
+    pub name: String,
     /// The obligations that are refuted without it, `action:invariant`, in the first instance in which any is.
     pub refuted: Vec<String>,
     /// Whether it is an invariant on which no other proof relies.
@@ -33,10 +39,6 @@ pub struct Need {
 }
 
 impl Need {
-    fn is_guard(&self) -> bool {
-        self.part.contains(':')
-    }
-
     /// What goes wrong without it.
     fn consequence(&self, quote: &str) -> String {
         if self.claim {
@@ -66,7 +68,6 @@ pub fn needs(
 }
 
 fn need(machine: &Machine, part: Part, solver: &Solver, stop: &AtomicBool) -> Result<Need, String> {
-    const LIMIT: Duration = Duration::from_secs(60);
     let patience = Patience { until: Instant::now() + LIMIT, stop };
     let lacking = machine.without(part);
     let relying: Vec<_> = obligations(&lacking).into_iter().filter(|it| relies(machine, part, it)).collect();
@@ -91,7 +92,7 @@ fn need(machine: &Machine, part: Part, solver: &Solver, stop: &AtomicBool) -> Re
         }
     }
     let claim = matches!(part, Part::Invariant(_)) && relying.is_empty();
-    Ok(Need { part: part.name(machine), refuted, claim })
+    Ok(Need { part, name: part.name(machine), refuted, claim })
 }
 
 /// Whether the proof of an obligation can need the part. What the action does not touch needs nothing. What is stated is
@@ -110,18 +111,34 @@ fn relies(machine: &Machine, part: Part, obligation: &Obligation<'_>) -> bool {
             let mut stated = machine.invariants.iter().chain(&machine.properties);
             stated.any(|it| it.name == goal.name && it.by.contains(&invariant))
         }
+        (Part::Axiom(_), _) => true,
         _ => false,
     }
 }
 
-/// What every guard and invariant of some machines is needed for.
+/// Whether an action is possible in some instance.
+fn can_happen(machine: &Machine, action: usize, solver: &Solver, stop: &AtomicBool) -> Result<bool, String> {
+    let patience = Patience { until: Instant::now() + LIMIT, stop };
+    let about = |it: &Obligation<'_>| matches!(it.goal, Goal::Keeps(other, _) if other == action);
+    let Some(any) = obligations(machine).into_iter().find(about) else { return Ok(true) };
+    for &instance in INSTANCES {
+        if solver.ask_all(&step(&any, &sizes(machine, instance)), patience)? == [true] {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What every part of some machines is needed for.
 pub struct Necessity<'a> {
-    /// Each machine, with the guards and the invariants.
+    /// Each machine, with its guards, its invariants and its axioms.
     pub machines: Vec<(&'a Machine, Vec<Need>)>,
+    /// The actions that can never happen: the machine and the action.
+    pub idle: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> Necessity<'a> {
-    /// Leaves out each guard and each invariant in turn.
+    /// Leaves out each part in turn, and tries each action.
     ///
     /// # Errors
     /// If the solver gives no answer, and why.
@@ -131,11 +148,18 @@ impl<'a> Necessity<'a> {
         workers: usize,
         stop: &AtomicBool,
     ) -> Result<Self, String> {
-        let each = |machine| {
-            let parts = [Part::guards(machine), Part::invariants(machine)].concat();
-            Ok((machine, needs(machine, &parts, solver, (workers, stop))?))
-        };
-        Ok(Self { machines: machines.iter().map(each).collect::<Result<_, String>>()? })
+        let mut all = Self { machines: Vec::new(), idle: Vec::new() };
+        for machine in machines {
+            all.machines.push((machine, needs(machine, &Part::all(machine), solver, (workers, stop))?));
+            let actions: Vec<_> = (0..machine.actions.len()).collect();
+            let happen = parallel(&actions, workers, |&action| can_happen(machine, action, solver, stop));
+            for (action, happens) in machine.actions.iter().zip(happen) {
+                if !happens? {
+                    all.idle.push((&machine.name, &action.name));
+                }
+            }
+        }
+        Ok(all)
     }
 
     fn all(&self) -> impl Iterator<Item = (&'a Machine, &Need)> {
@@ -144,15 +168,15 @@ impl<'a> Necessity<'a> {
 
     /// How the command ends.
     pub fn exit(&self) -> Exit {
-        if self.all().all(|(_, need)| need.is_needed()) { Exit::Done } else { Exit::Survived }
+        let needed = self.all().all(|(_, need)| need.is_needed());
+        if needed && self.idle.is_empty() { Exit::Done } else { Exit::Survived }
     }
 
-    /// The table in Markdown, of guards or of invariants.
-    pub fn markdown(&self, guards: bool) -> String {
-        let kind = if guards { "guard" } else { "invariant" };
+    /// The table in Markdown of the parts of a kind.
+    pub fn markdown(&self, kind: &str, is: fn(Part) -> bool) -> String {
         let mut table = format!("| machine | {kind} | refuted without it |\n| --- | --- | --- |\n");
-        for (machine, need) in self.all().filter(|(_, need)| need.is_guard() == guards) {
-            let _ = writeln!(table, "| {} | `{}` | {} |", machine.name, need.part, need.consequence("`"));
+        for (machine, need) in self.all().filter(|(_, need)| is(need.part)) {
+            let _ = writeln!(table, "| {} | `{}` | {} |", machine.name, need.name, need.consequence("`"));
         }
         table
     }
@@ -163,16 +187,20 @@ impl<'a> Necessity<'a> {
         table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(["machine", "without", "is refuted"]);
         for (machine, need) in self.all() {
-            table.add_row([machine.name.clone(), need.part.clone(), need.consequence("")]);
+            table.add_row([machine.name.clone(), need.name.clone(), need.consequence("")]);
         }
-        let needless: Vec<_> =
-            self.all().filter(|(_, need)| !need.is_needed()).map(|(_, it)| &*it.part).collect();
-        let conclusion = if needless.is_empty() {
-            "Every guard and every invariant is needed.".into()
-        } else {
-            format!("Nothing small goes wrong without {}.", needless.join(", "))
+        let needless = self.all().filter(|(_, need)| !need.is_needed()).map(|(_, need)| need.name.as_str());
+        let needless: Vec<_> = needless.collect();
+        let idle: Vec<_> = self.idle.iter().map(|(machine, action)| format!("{machine} {action}")).collect();
+        let needed = match &needless[..] {
+            [] => "Every guard, every invariant and every axiom is needed".into(),
+            some => format!("Nothing small goes wrong without {}", some.join(", ")),
         };
-        format!("{table}\n\n{conclusion}\n")
+        let happens = match &idle[..] {
+            [] => "every action can happen".into(),
+            some => format!("nothing small lets these happen: {}", some.join(", ")),
+        };
+        format!("{table}\n\n{needed}, and {happens}.\n")
     }
 
     /// The JSON object.
@@ -180,7 +208,7 @@ impl<'a> Necessity<'a> {
         let need = |(machine, need): (&Machine, &Need)| {
             json!({
                 "machine": machine.name,
-                "without": need.part,
+                "without": need.name,
                 "refuted": need.refuted,
                 "claim": need.claim,
             })
@@ -190,6 +218,7 @@ impl<'a> Necessity<'a> {
             "command": "prove",
             "ok": self.exit() == Exit::Done,
             "necessary": self.all().map(need).collect::<Vec<_>>(),
+            "idle": self.idle.iter().map(|(machine, action)| format!("{machine} {action}")).collect::<Vec<_>>(),
         })
     }
 }

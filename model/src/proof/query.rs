@@ -55,6 +55,14 @@ pub fn together(obligations: &[Obligation<'_>], sizes: &Sizes) -> String {
     page.text
 }
 
+/// The question whether an action can happen in a finite instance, in a state in which all invariants hold. The obligation
+/// is one of those about the action.
+pub fn step(obligation: &Obligation<'_>, sizes: &Sizes) -> String {
+    let mut page = Page::new(obligation, Some(sizes));
+    page.premises(obligation, Hypotheses::All);
+    page.text + "\n(check-sat)\n"
+}
+
 /// The question for a finite instance in which at most so many facts are true before the action.
 pub fn fewer(obligation: &Obligation<'_>, sizes: &Sizes, most: usize) -> Query {
     let mut page = page(obligation, Hypotheses::All, Some(sizes));

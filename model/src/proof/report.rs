@@ -51,15 +51,17 @@ impl Proved<'_> {
         let seconds = self.elapsed.as_secs_f64();
         let mut text = match self.exit() {
             Exit::Done => {
-                format!("All {all} obligations are proved, for every size, by {solvers} in {seconds:.1} s.")
+                format!(
+                    "{proved} of {all} obligations proved, for every size, by {solvers} in {seconds:.1} s."
+                )
             }
             Exit::Violated => {
                 let refuted = self.count("refuted");
-                format!("Of {all} obligations {refuted} are refuted: the invariants are not inductive.")
+                format!("{refuted} of {all} obligations refuted: the invariants are not inductive.")
             }
             _ => {
                 let unknown = self.count("unknown");
-                format!("Of {all} obligations {proved} are proved; of {unknown} nothing is known.")
+                format!("{proved} of {all} obligations proved; {unknown} left unknown.")
             }
         };
         if let Some(dropped) = &self.dropped {

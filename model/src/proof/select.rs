@@ -33,20 +33,20 @@ pub fn names(machines: &[Machine]) -> Vec<String> {
     names
 }
 
-/// The machines that have a part of that name, `ACTION:GUARD` or an invariant, without it.
+/// The machines that have a part of that name, `ACTION:GUARD`, an invariant or an axiom, without it.
 pub fn without(machines: &[Machine], name: &str) -> Vec<Machine> {
-    let parts = |machine: &Machine| [Part::guards(machine), Part::invariants(machine)].concat();
     let lacking = |machine: &Machine| {
-        parts(machine).into_iter().find(|part| part.name(machine) == name).map(|part| machine.without(part))
+        Part::all(machine)
+            .into_iter()
+            .find(|part| part.name(machine) == name)
+            .map(|part| machine.without(part))
     };
     machines.iter().filter_map(lacking).collect()
 }
 
 /// Every name of what can be left out.
 pub fn parts(machines: &[Machine]) -> Vec<String> {
-    let each = |machine: &Machine| {
-        let parts = [Part::guards(machine), Part::invariants(machine)].concat();
-        parts.into_iter().map(|part| part.name(machine)).collect::<Vec<_>>()
-    };
+    let each =
+        |machine: &Machine| Part::all(machine).into_iter().map(|part| part.name(machine)).collect::<Vec<_>>();
     machines.iter().flat_map(each).collect()
 }

@@ -1,4 +1,4 @@
-//! A machine without one of its guards or invariants, to see what goes wrong without it.
+//! A machine without one of its parts, to see what goes wrong without it.
 
 use super::ast::Machine;
 
@@ -9,6 +9,8 @@ pub enum Part {
     Guard(usize, usize),
     /// An invariant, as a hypothesis and as a goal.
     Invariant(usize),
+    /// What is assumed of the rigid functions.
+    Axiom(usize),
 }
 
 impl Part {
@@ -25,7 +27,17 @@ impl Part {
         (0..machine.invariants.len()).map(Self::Invariant).collect()
     }
 
-    /// How it is called: `action:guard`, or as the invariant.
+    /// All axioms of a machine.
+    pub fn axioms(machine: &Machine) -> Vec<Self> {
+        (0..machine.axioms.len()).map(Self::Axiom).collect()
+    }
+
+    /// Everything that can be left out.
+    pub fn all(machine: &Machine) -> Vec<Self> {
+        [Self::guards(machine), Self::invariants(machine), Self::axioms(machine)].concat()
+    }
+
+    /// How it is called: `action:guard`, or as the invariant or axiom.
     pub fn name(self, machine: &Machine) -> String {
         match self {
             Self::Guard(action, guard) => {
@@ -33,6 +45,7 @@ impl Part {
                 format!("{}:{}", action.name, action.guards[guard].name)
             }
             Self::Invariant(invariant) => machine.invariants[invariant].name.clone(),
+            Self::Axiom(axiom) => machine.axioms[axiom].name.clone(),
         }
     }
 }
@@ -44,6 +57,9 @@ impl Machine {
         match part {
             Part::Guard(action, guard) => {
                 machine.actions[action].guards.remove(guard);
+            }
+            Part::Axiom(axiom) => {
+                machine.axioms.remove(axiom);
             }
             Part::Invariant(gone) => {
                 machine.invariants.remove(gone);
