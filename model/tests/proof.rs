@@ -119,14 +119,19 @@ fn the_page_tells_of_the_actions_and_the_claims() {
     pages::hold(PAGE, "claims", &table, "proof");
 }
 
+/// All code below a directory.
+fn code(directory: &Path) -> String {
+    let entries = std::fs::read_dir(directory).expect("it is there");
+    let paths = entries.map(|entry| entry.expect("it is listed").path());
+    let text = |path: std::path::PathBuf| {
+        if path.is_dir() { code(&path) } else { std::fs::read_to_string(path).expect("it can be read") }
+    };
+    paths.map(text).collect()
+}
+
 #[test]
 fn a_guard_names_the_rules_and_handlers_that_keep_it() {
-    let sources =
-        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/src")).expect("it is there");
-    let read = |file: std::io::Result<std::fs::DirEntry>| {
-        std::fs::read_to_string(file.expect("it is listed").path())
-    };
-    let code: String = sources.map(|file| read(file).expect("it can be read")).collect();
+    let code = code(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/src")));
     let machine = &machines().unwrap_or_else(|wrong| panic!("{wrong}"))[0];
     for action in &machine.actions {
         for guard in action.guards.iter().filter(|guard| guard.doc != "the environment") {
