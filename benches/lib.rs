@@ -16,7 +16,7 @@ pub const VALUE_BYTES: usize = 256;
 pub const SESSION: SessionId = SessionId(Slot(1));
 
 /// Runs the benches of one target under criterion, with the options of the command line. All of them together
-/// take about two minutes.
+/// take about four minutes.
 pub fn run(benches: impl FnOnce(&mut Criterion)) {
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(500))
