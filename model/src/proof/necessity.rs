@@ -32,7 +32,8 @@ pub struct Need {
     pub part: Part,
     /// How it is called.
     pub name: String,
-    /// The obligations that are refuted without it, `action:invariant`, in the first instance in which any is.
+    /// The obligations that are refuted without it, `action:invariant`, in the first instance in which any is. Of an
+    /// axiom, those of the first action.
     pub refuted: Vec<String>,
     /// Whether it is an invariant on which no other proof relies.
     pub claim: bool,
@@ -86,6 +87,10 @@ fn need(machine: &Machine, part: Part, solver: &Solver, stop: &AtomicBool) -> Re
                 ));
             }
             refuted.extend(group.iter().zip(answers).filter(|(_, refuted)| *refuted).map(|(it, _)| name(it)));
+            // Much goes wrong without an axiom; the first is enough, as some of the rest takes long.
+            if matches!(part, Part::Axiom(_)) && !refuted.is_empty() {
+                break;
+            }
         }
         if !refuted.is_empty() {
             break;
