@@ -9,8 +9,13 @@
 //! What it cannot notice: that the newest frames, or all segments, are missing without a trace, as on a disk
 //! that lies about syncs, in an old backup, or after somebody emptied the directory.
 
+#[cfg(test)]
+mod crash_tests;
 mod error;
 mod examine;
+#[cfg(test)]
+mod faults;
+mod file;
 mod format;
 mod lock;
 mod replay;
@@ -157,7 +162,10 @@ impl Log {
     /// no later success would prove that it did, so the log takes nothing more. Close it and open it again.
     pub fn sync(&mut self) -> Result<(), LogError> {
         if self.is_poisoned {
-            return Err(LogError::Poisoned { path: self.segment.path.clone(), offset: self.segment.offset });
+            return Err(LogError::Poisoned {
+                path: self.segment.file.path.clone(),
+                offset: self.segment.offset,
+            });
         }
         if self.buffered_records == 0 {
             return Ok(());

@@ -1,19 +1,17 @@
 //! The segment that is being written, and the files' names.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{fdatasync, fsync};
-
+use super::file::{self, DataFile};
 use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, seed};
 use super::{Identity, LogError, LogOptions};
 
 /// The last file of a log.
 #[derive(Debug)]
 pub(super) struct Segment {
-    pub(super) path: PathBuf,
-    file: File,
+    pub(super) file: DataFile,
     pub(super) number: u64,
     /// What the checksums of its frames begin with.
     pub(super) seed: u32,
@@ -27,15 +25,9 @@ impl Segment {
     /// Creates the segment of `header`, over what a crash may have left of an earlier try.
     pub(super) fn create(dir: &Path, header: &SegmentHeader) -> Result<Self, LogError> {
         let path = path_of(dir, header.segment);
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .open(&path)
-            .map_err(LogError::disk(&path, 0, "create the segment"))?;
+        let file = DataFile::create(path.clone()).map_err(LogError::disk(&path, 0, "create the segment"))?;
         let offset = SEGMENT_HEADER_BYTES as u64;
         let segment = Self {
-            path,
             file,
             number: header.segment,
             seed: seed(header.identity, header.segment),
@@ -61,17 +53,13 @@ impl Segment {
         torn: bool,
     ) -> Result<Self, LogError> {
         let path = path_of(dir, number);
-        let file = OpenOptions::new().write(true).open(&path).map_err(LogError::disk(
-            &path,
-            0,
-            "open the segment for writing",
-        ))?;
+        let file =
+            DataFile::open(path.clone()).map_err(LogError::disk(&path, 0, "open the segment for writing"))?;
         if torn {
-            file.set_len(offset).map_err(LogError::disk(&path, offset, "cut off the torn write"))?;
+            file.cut(offset).map_err(LogError::disk(&path, offset, "cut off the torn write"))?;
         }
-        let metadata = file.metadata().map_err(LogError::disk(&path, 0, "read the segment's length"))?;
-        let file_bytes = metadata.len();
-        let segment = Self { path, file, number, seed: seed(identity, number), offset, file_bytes };
+        let file_bytes = file.bytes().map_err(LogError::disk(&path, 0, "read the segment's length"))?;
+        let segment = Self { file, number, seed: seed(identity, number), offset, file_bytes };
         segment.write_durably(last_write, offset - last_write.len() as u64)?;
         sync_directory(dir)?;
         Ok(segment)
@@ -100,14 +88,9 @@ impl Segment {
     /// One write and one sync; neither is tried again. After a failed sync the operating system may have
     /// dropped what it could not write, so a second sync that succeeds proves nothing.
     fn write_durably(&self, bytes: &[u8], offset: u64) -> Result<(), LogError> {
-        self.file.write_all_at(bytes, offset).map_err(LogError::disk(&self.path, offset, "write"))?;
-        fdatasync(&self.file).map_err(LogError::disk(&self.path, offset, "sync what was written"))
-    }
-
-    /// From now on every write fails, as on a disk that is gone.
-    #[cfg(test)]
-    pub(super) fn break_file(&mut self) {
-        self.file = File::open(&self.path).unwrap();
+        let path = &self.file.path;
+        self.file.write_all_at(bytes, offset).map_err(LogError::disk(path, offset, "write"))?;
+        self.file.sync().map_err(LogError::disk(path, offset, "sync what was written"))
     }
 }
 
@@ -148,6 +131,5 @@ pub(super) fn create_directory(dir: &Path) -> Result<(), LogError> {
 }
 
 fn sync_directory(dir: &Path) -> Result<(), LogError> {
-    let directory = File::open(dir).map_err(LogError::disk(dir, 0, "open the directory"))?;
-    fsync(directory).map_err(LogError::disk(dir, 0, "sync the directory"))
+    file::sync_directory(dir).map_err(LogError::disk(dir, 0, "sync the directory"))
 }

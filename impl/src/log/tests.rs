@@ -8,11 +8,12 @@ use std::sync::LazyLock;
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, proptest};
 use proptest::sample::Index;
+use rustix::io::Errno;
 use spec::{Command, Record, ServerId, SessionId, Slot, Span, Update, View};
 use tempfile::TempDir;
 
 use super::format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader};
-use super::{Damage, Identity, Log, LogError, LogOptions, Recovery, examine, replay, segment};
+use super::{Damage, Identity, Log, LogError, LogOptions, Recovery, examine, faults, replay, segment};
 use crate::payload::Payload;
 
 type Records = Vec<(u16, Record<Payload>)>;
@@ -112,8 +113,9 @@ fn what_was_synced_comes_back_in_order_with_its_group() {
 fn a_sync_of_nothing_writes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (mut log, _) = open(dir.path(), PLAIN).unwrap();
-    log.segment.break_file();
+    faults::begin();
     log.sync().unwrap();
+    assert_eq!(faults::calls(), []);
 }
 
 #[test]
@@ -411,7 +413,8 @@ fn after_a_failed_write_every_sync_fails() {
     let (mut log, _) = open(dir.path(), PLAIN).unwrap();
     let (group, record) = vote(1, 10);
     log.append(group, &record);
-    log.segment.break_file();
+    faults::begin();
+    faults::fail(0, Errno::IO.raw_os_error());
     let error = log.sync().unwrap_err();
     assert!(matches!(error, LogError::Disk { operation: "write", .. }), "{error}");
     for _ in 0..2 {

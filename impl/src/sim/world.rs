@@ -385,3 +385,32 @@ impl Plan {
         config
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of the first writes, syncs and sends of a server are tried.
+    const OPERATIONS: u64 = 100;
+
+    #[test]
+    fn power_may_fail_at_every_write_sync_and_send_of_any_server() {
+        let mut sum = Findings::default();
+        for (server, operations) in (0..3).flat_map(|server| (0..OPERATIONS).map(move |at| (server, at))) {
+            let plan = Plan {
+                servers: 3,
+                loss_percent: 0,
+                duplicate_percent: 0,
+                faults_for: millis(2_500),
+                ..Plan::of_seed(operations)
+            };
+            let mut world = World::new(plan);
+            world.next_fault = i64::MAX; // no other fault
+            world.servers[server].hardware.borrow_mut().power_for = Some(operations);
+            let findings = world.run();
+            sum.add(&findings.unwrap_or_else(|failure| panic!("server {server}, {operations}: {failure}")));
+        }
+        assert!(sum.power_failures >= 250, "the power failed in most runs: {sum:?}");
+        assert!(sum.cut_syncs > 10 && sum.records_lost > 10 && sum.acknowledged > 0, "{sum:?}");
+    }
+}

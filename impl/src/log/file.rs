@@ -1,0 +1,72 @@
+//! The system calls that change a log, in one place: tests see each of them, and make it fail.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{fdatasync, fsync};
+
+#[cfg(test)]
+use super::faults::{self, Call};
+
+/// A segment's file, open for writing.
+#[derive(Debug)]
+pub(super) struct DataFile {
+    pub(super) path: PathBuf,
+    file: File,
+}
+
+impl DataFile {
+    /// Creates it empty, whatever was there.
+    pub(super) fn create(path: PathBuf) -> io::Result<Self> {
+        #[cfg(test)]
+        faults::call(Call::Create(path.clone()))?;
+        let file = OpenOptions::new().create(true).truncate(true).write(true).open(&path)?;
+        Ok(Self { path, file })
+    }
+
+    pub(super) fn open(path: PathBuf) -> io::Result<Self> {
+        let file = OpenOptions::new().write(true).open(&path)?;
+        Ok(Self { path, file })
+    }
+
+    /// Its length in bytes.
+    pub(super) fn bytes(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// Cuts it off.
+    pub(super) fn cut(&self, bytes: u64) -> io::Result<()> {
+        #[cfg(test)]
+        faults::call(Call::Cut(self.path.clone(), bytes))?;
+        self.file.set_len(bytes)
+    }
+
+    /// Makes what was written durable.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        #[cfg(test)]
+        faults::call(Call::Sync(self.path.clone()))?;
+        Ok(fdatasync(&self.file)?)
+    }
+}
+
+/// Writes may be short or interrupted; [`FileExt::write_all_at`] goes on until everything is written.
+impl FileExt for DataFile {
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(bytes, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        #[cfg(test)]
+        let bytes = faults::write(&self.path, bytes, offset)?;
+        self.file.write_at(bytes, offset)
+    }
+}
+
+/// Makes the names in a directory durable.
+pub(super) fn sync_directory(dir: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    faults::call(Call::SyncDirectory)?;
+    Ok(fsync(File::open(dir)?)?)
+}
