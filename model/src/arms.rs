@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use spec::{Effect, Message, Record, Role, Slot};
 
+use crate::refinement::act::ACTIONS;
 use crate::state::{Node, Value};
 use crate::step::Local;
 
@@ -217,13 +218,19 @@ pub struct Exercised {
     pub deliveries: u64,
     /// Outcomes of rules.
     pub outcomes: u64,
+    /// Actions of the machine that is proved, by their places in [`ACTIONS`].
+    pub actions: u64,
 }
 
 impl Exercised {
     /// What either exercised.
     #[must_use]
     pub fn join(self, other: Self) -> Self {
-        Self { deliveries: self.deliveries | other.deliveries, outcomes: self.outcomes | other.outcomes }
+        Self {
+            deliveries: self.deliveries | other.deliveries,
+            outcomes: self.outcomes | other.outcomes,
+            actions: self.actions | other.actions,
+        }
     }
 
     /// Every arm and outcome: its handler or rule, what it is, and whether it was exercised.
@@ -234,6 +241,11 @@ impl Exercised {
             watched::OUTCOMES.iter().enumerate().map(move |(at, arm)| (arm, self.outcomes & (1 << at) != 0));
         deliveries.chain(outcomes).map(|(&(of, what), exercised)| (of, what, exercised))
     }
+
+    /// Every action of the machine that is proved, and whether a step took it.
+    pub fn actions(self) -> impl Iterator<Item = (&'static str, bool)> {
+        ACTIONS.iter().enumerate().map(move |(at, action)| (*action, self.actions & (1 << at) != 0))
+    }
 }
 
 /// Collects what the threads of one exploration exercise.
@@ -241,6 +253,7 @@ impl Exercised {
 pub struct Coverage {
     deliveries: AtomicU64,
     outcomes: AtomicU64,
+    actions: AtomicU64,
 }
 
 impl Coverage {
@@ -248,6 +261,7 @@ impl Coverage {
     pub fn add(&self, exercised: Exercised) {
         self.deliveries.fetch_or(exercised.deliveries, Ordering::Relaxed);
         self.outcomes.fetch_or(exercised.outcomes, Ordering::Relaxed);
+        self.actions.fetch_or(exercised.actions, Ordering::Relaxed);
     }
 
     /// What was exercised so far.
@@ -255,6 +269,7 @@ impl Coverage {
         Exercised {
             deliveries: self.deliveries.load(Ordering::Relaxed),
             outcomes: self.outcomes.load(Ordering::Relaxed),
+            actions: self.actions.load(Ordering::Relaxed),
         }
     }
 }

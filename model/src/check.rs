@@ -14,7 +14,8 @@ use stateright::{Checker, Model};
 
 use crate::arms::Exercised;
 use crate::engine::{self, End, Limits};
-use crate::properties::PROPERTIES;
+use crate::properties::{PROPERTIES, REFINEMENT};
+use crate::refinement::{Guard, Refused};
 use crate::scope::Scope;
 use crate::state::State;
 use crate::system::{Action, Reductions, System};
@@ -51,6 +52,10 @@ pub struct Request {
     pub deadline: Option<Instant>,
     /// Whether the verdicts on a variant are on all properties, and not only on the one that must fall.
     pub all: bool,
+    /// The one property to look for, whatever the variant must break.
+    pub only: Option<&'static str>,
+    /// A guard of the machine that is left out, to see that it is missed.
+    pub without: Option<Guard>,
 }
 
 impl Request {
@@ -66,6 +71,8 @@ impl Request {
             memory_bytes: None,
             deadline: None,
             all: false,
+            only: None,
+            without: None,
         }
     }
 
@@ -83,6 +90,8 @@ pub struct Counterexample {
     pub steps: Vec<String>,
     /// Why the last state breaks the property.
     pub why: String,
+    /// What the machine that is proved has against the last step; none for other properties than refinement.
+    pub refused: Option<Refused>,
     /// Where it was saved, if it was.
     pub file: Option<PathBuf>,
 }
@@ -194,11 +203,14 @@ pub fn run(request: &Request, progress: &Progress) -> Vec<Outcome> {
 /// One scope: all properties of the correct rules and of controls, or the one that the variant must break.
 pub fn explore(request: &Request, index: usize, progress: &Progress) -> Outcome {
     let scope = &request.scopes[index];
-    let system = || System::new(scope, request.variant, request.reductions);
+    let system = || System::without(scope, request.variant, request.reductions, request.without);
     let search = |system| match request.engine {
         Engine::Own => own(&system, request, index, progress),
         Engine::Stateright => reference(system, index, progress),
     };
+    if let Some(property) = request.only {
+        return search(system().only(property));
+    }
     if let Some(property) = request.variant.falls() {
         return search(if request.all { system().until(property) } else { system().only(property) });
     }
@@ -303,5 +315,11 @@ pub fn counterexample(system: &System, property: &str, path: Vec<(State, Option<
         .filter_map(|pair| Some(crate::words::step(system, &pair[0].0, pair[0].1?, &pair[1].0).join("\n  ")))
         .collect();
     let why = crate::why::why(system, property, &path);
-    Counterexample { path, steps, why, file: None }
+    let refused = match path.as_slice() {
+        [.., (before, Some(action)), (after, _)] if property == REFINEMENT => {
+            system.refused(before, *action, after)
+        }
+        _ => None,
+    };
+    Counterexample { path, steps, why, refused, file: None }
 }

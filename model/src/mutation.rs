@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 use crate::check::{self, Outcome, Progress, Request, Verdict};
 use crate::exit::Exit;
+use crate::properties::REFINEMENT;
+use crate::refinement::Refused;
 use crate::report::grouped;
 use crate::scope::{self, Scope};
 use crate::variant::Description;
@@ -22,6 +24,8 @@ pub struct Trial {
     /// Its search. It ends with the level in which the property that must fall does; the verdicts are those of the
     /// others as well, as far as it came.
     pub outcome: Outcome,
+    /// What the machine that is proved has against it: why it refuses the first step that is none of its own.
+    pub refused: Option<Refused>,
 }
 
 impl Trial {
@@ -39,6 +43,11 @@ impl Trial {
         others.map(|verdict| verdict.name).filter(|&name| Some(name) != fell).collect()
     }
 
+    /// Whether the machine that is proved refuses it for the reason that the description gives, or not at all.
+    pub fn as_the_machine_says(&self) -> bool {
+        self.refused.map(|refused| refused.to_string()).as_deref() == self.description.refused_by()
+    }
+
     /// Steps of the shortest run that breaks what had to fall.
     pub fn steps(&self) -> Option<usize> {
         self.fell()?.counterexample.as_ref().map(|found| found.steps.len())
@@ -49,6 +58,7 @@ impl Trial {
         let control = self.description.falls.is_none();
         match self.fell() {
             Some(_) if control => Exit::Survived,
+            Some(_) if !self.as_the_machine_says() => Exit::Survived,
             Some(_) => Exit::Done,
             None if !self.outcome.complete() => Exit::Incomplete,
             None if control => Exit::Done,
@@ -84,7 +94,13 @@ pub fn run(variants: &[&'static Description], threads: usize, progress: &Progres
                     let request =
                         Request { all: true, ..Request::new(scopes.clone(), description.variant, 1) };
                     let outcome = check::explore(&request, index, progress);
-                    let trial = Trial { description, outcome };
+                    let refused = refused(&outcome).or_else(|| {
+                        // It broke what it had to before.
+                        let again = Request { only: Some(REFINEMENT), ..request };
+                        let refusable = description.refused_by().is_some();
+                        refusable.then(|| refused(&check::explore(&again, index, progress))).flatten()
+                    });
+                    let trial = Trial { description, outcome, refused };
                     *trials[index].lock().expect("no panics while held") = Some(trial);
                     progress.done[index].store(true, Ordering::Relaxed);
                 }
@@ -92,6 +108,12 @@ pub fn run(variants: &[&'static Description], threads: usize, progress: &Progres
         }
     });
     trials.into_iter().filter_map(|trial| trial.into_inner().expect("no panics while held")).collect()
+}
+
+/// What the machine that is proved has against the step in which refinement fell, if it did.
+fn refused(outcome: &Outcome) -> Option<Refused> {
+    let mut verdicts = outcome.verdicts.iter();
+    verdicts.find(|verdict| verdict.name == REFINEMENT)?.counterexample.as_ref()?.refused
 }
 
 /// What the trials come to.
@@ -103,7 +125,7 @@ pub fn exit(trials: &[Trial]) -> Exit {
 /// The JSON object of `variants --json`.
 pub fn json(trials: &[Trial]) -> Value {
     let variant = |trial: &Trial| {
-        let Trial { description, outcome } = trial;
+        let Trial { description, outcome, refused } = trial;
         json!({
             "name": description.name,
             "source": description.source,
@@ -116,6 +138,10 @@ pub fn json(trials: &[Trial]) -> Value {
             "distinct": outcome.distinct,
             "seconds": outcome.elapsed.as_secs_f64(),
             "also": trial.also(),
+            "machine": {
+                "refused": refused.map(|refused| refused.to_string()),
+                "expected": description.refused,
+            },
         })
     };
     json!({
@@ -130,9 +156,19 @@ pub fn json(trials: &[Trial]) -> Value {
 pub fn text(trials: &[Trial]) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["variant", "rule", "scope", "falls", "steps", "distinct", "seconds", "falls also"]);
+    table.set_header([
+        "variant",
+        "rule",
+        "scope",
+        "falls",
+        "steps",
+        "distinct",
+        "seconds",
+        "machine",
+        "falls also",
+    ]);
     for trial in trials {
-        let Trial { description, outcome } = trial;
+        let Trial { description, outcome, refused } = trial;
         table.add_row([
             description.name.to_string(),
             description.rule.to_string(),
@@ -141,6 +177,7 @@ pub fn text(trials: &[Trial]) -> String {
             trial.steps().map_or_else(String::new, |steps| steps.to_string()),
             grouped(outcome.distinct),
             format!("{:.1}", outcome.elapsed.as_secs_f64()),
+            refused.map_or_else(|| description.refused.to_string(), |refused| refused.to_string()),
             trial.also().join(", "),
         ]);
     }
@@ -172,6 +209,12 @@ fn conclusion(trials: &[Trial]) -> String {
             (Exit::Incomplete, ..) => {
                 let why = trial.outcome.incomplete.unwrap_or_default();
                 text += &format!("{name} is not decided: {why}.\n");
+            }
+            (_, Some(_), _) if trial.fell().is_some() => {
+                let expected = trial.description.refused;
+                text += &format!(
+                    "{name} ({deviation}) is NOT refused by the machine as it should be: {expected}.\n"
+                );
             }
             (_, Some(falls), _) => {
                 text +=

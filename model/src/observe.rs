@@ -3,9 +3,9 @@
 use spec::{Command, Config, Effect, Message, Phase, Role, Rules, ServerId, ServerSet, Slot, View};
 
 use crate::intern::Interner;
-use crate::refinement::{Machine, Refused};
+use crate::refinement::{Machine, Refused, Whole};
 use crate::scope::Scope;
-use crate::state::{Broken, Choice, Ghost, GhostRef, Node, Observed, State, Value};
+use crate::state::{Broken, Choice, Ghost, GhostRef, MessageRef, Node, Observed, State, Value};
 use crate::step::{Event, Input, Local};
 use crate::variant::Variant;
 
@@ -15,7 +15,6 @@ pub struct Observer {
     /// What makes a quorum is the rules' word, right or wrong.
     variant: Variant,
     config: Config,
-    machine: Machine,
     ghosts: Interner<Ghost, &'static Observed>,
 }
 
@@ -23,7 +22,7 @@ impl Observer {
     /// An observer of one scope.
     pub fn new(scope: Scope, variant: Variant) -> Self {
         let config = variant.config(scope.config(ServerId(0)));
-        Self { machine: Machine::new(&scope), scope, variant, config, ghosts: Interner::default() }
+        Self { scope, variant, config, ghosts: Interner::default() }
     }
 
     /// The ghost before anything happened.
@@ -39,6 +38,7 @@ impl Observer {
         server: ServerId,
         input: Input,
         local: &'static Local,
+        judges: (&Machine, &dyn Fn() -> Vec<MessageRef>),
     ) -> GhostRef {
         let observed = self.events(before.ghost, server, local);
         let (was, is) = (before.nodes[usize::from(server.0)], local.node);
@@ -52,7 +52,9 @@ impl Observer {
         if proposes_twice(local) || proposes_otherwise(before, local) {
             broken.push(Broken::OneValuePerView);
         }
-        if self.refused((before, after), &observed.ghost, &was, local).is_some() {
+        let (machine, in_flight) = judges;
+        let whole = Whole { before, after, ghost: &observed.ghost, was: &was, in_flight };
+        if refused(machine, &whole, local).is_some() {
             broken.push(Broken::NotRefined);
         }
         let exposed = after.nodes.iter().filter_map(|node| node.readable).max().unwrap_or(Slot::NONE);
@@ -68,17 +70,6 @@ impl Observer {
             next.visible = next.visible.max(exposed);
         }
         self.ghosts.intern(next)
-    }
-
-    /// The guard of the abstract machine that a step breaks; `ghost` knows of the step.
-    pub fn refused(
-        &self,
-        states: (&State, &State),
-        ghost: &Ghost,
-        was: &Node,
-        local: &Local,
-    ) -> Option<Refused> {
-        local.refused.or_else(|| self.machine.global(states, ghost, was, local))
     }
 
     /// What is known after time has passed, if one of these clocks went astray.
@@ -185,10 +176,16 @@ pub fn shows(state: &State) -> bool {
     state.nodes.iter().any(|node| node.readable.is_some_and(|slot| slot > state.ghost.visible))
 }
 
+/// Why a step is none of the machine that is proved.
+pub fn refused(machine: &Machine, whole: &Whole<'_>, local: &Local) -> Option<Refused> {
+    local.refused.or_else(|| machine.global(whole, &local.asks))
+}
+
 /// Whether nothing but a read that can be served makes the observer note anything about a step.
 pub fn quiet(was: &Node, input: Input, local: &Local) -> bool {
     local.events.is_empty()
         && local.refused.is_none()
+        && local.asks.is_empty()
         && proposals(local).next().is_none()
         && !unseats(was, input, &local.node)
 }

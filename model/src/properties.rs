@@ -121,8 +121,8 @@ pub const PROPERTIES: &[Rule] = &[
         holds: |seen| seen.ghost.stands(Broken::LeaderUnseated),
     },
     Rule {
-        name: "refinement",
-        says: "Every step of the handlers is a step of the abstract machine, or several, or none.",
+        name: REFINEMENT,
+        says: "Every step of the handlers is a step of the machine that is proved for every size, or several, or none.",
         holds: |seen| seen.ghost.stands(Broken::NotRefined),
     },
     Rule {
@@ -131,6 +131,9 @@ pub const PROPERTIES: &[Rule] = &[
         holds: recovers,
     },
 ];
+
+/// The property that holds the handlers to the machine.
+pub const REFINEMENT: &str = "refinement";
 
 /// The one property that looks at more than facts.
 pub const RECOVERABILITY: &str = "recoverability";

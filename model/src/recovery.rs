@@ -123,7 +123,7 @@ impl Recovery {
         // The disk keeps up from here on, so a record is durable at once.
         let scope = Scope { flush: false, ..scope.clone() };
         Self {
-            stepper: Stepper::new(scope.clone(), variant, true),
+            stepper: Stepper::new(scope.clone(), variant, true, None),
             scope,
             known: Mutex::default(),
             ends: Mutex::default(),

@@ -46,8 +46,9 @@ pub fn exercised(outcomes: &[Outcome]) -> Exercised {
 pub fn missed(variant: Variant, outcomes: &[Outcome]) -> impl Iterator<Item = (&'static str, &'static str)> {
     let explored = |scope: &Scope| outcomes.iter().any(|outcome| outcome.scope.name == scope.name);
     let all = variant == Variant::Correct && SCOPES.iter().all(explored);
-    let arms = exercised(outcomes).all().filter(move |(.., exercised)| all && !exercised);
-    arms.map(|(of, what, _)| (of, what))
+    let arms = exercised(outcomes).all();
+    let actions = exercised(outcomes).actions().map(|(action, taken)| ("machine", action, taken));
+    arms.chain(actions).filter(move |(.., exercised)| all && !exercised).map(|(of, what, _)| (of, what))
 }
 
 /// The JSON object of `check --json`.
@@ -88,6 +89,9 @@ fn scope_json(outcome: &Outcome) -> Value {
         "peak_bytes": outcome.peak_bytes,
         "properties": properties,
         "probes": probes,
+        "actions": outcome.exercised.actions().map(|(action, taken)| {
+            json!({ "action": action, "taken": taken })
+        }).collect::<Vec<_>>(),
         "arms": outcome.exercised.all().map(|(of, what, exercised)| {
             json!({ "of": of, "what": what, "exercised": exercised })
         }).collect::<Vec<_>>(),
@@ -138,6 +142,11 @@ fn coverage(outcomes: &[Outcome]) -> String {
     let mut text = format!(
         "Arms of the handlers and outcomes of the rules: {count} of {} exercised.\n",
         exercised.all().count()
+    );
+    let taken = exercised.actions().filter(|(_, taken)| *taken).count();
+    text += &format!(
+        "Actions of the machine that is proved: {taken} of {} taken.\n",
+        exercised.actions().count()
     );
     for (of, what) in missed(Variant::Correct, outcomes) {
         text += &format!("  NEVER EXERCISED  {of}: {what}\n");

@@ -12,7 +12,8 @@ use crate::arms::watched::{self, Watched};
 use crate::arms::{self, Coverage, Exercised};
 use crate::intern::Interner;
 use crate::properties::Facts;
-use crate::refinement::{Machine, Refused};
+use crate::refinement::act::{Act, Taken};
+use crate::refinement::{Guard, Machine, Refused};
 use crate::scope::Scope;
 use crate::state::{Choice, Envelope, FactsRef, Kept, MessageRef, NOW, Node, NodeRef, Value};
 use crate::variant::Variant;
@@ -100,7 +101,11 @@ pub struct Local {
     pub events: Vec<Event>,
     /// Whether the handlers went beyond the bounds of the scope.
     pub outside: bool,
-    /// The guard of the abstract machine that the step breaks, as far as the server alone can tell.
+    /// The actions of the machine that is proved which the step is.
+    pub acts: Vec<Taken>,
+    /// Those of them that are judged with the other servers in sight.
+    pub asks: Vec<Act>,
+    /// Why the step is none of that machine, as far as the server alone can tell.
     pub refused: Option<Refused>,
     /// Whether no observer can notice anything but a read that can be served.
     pub quiet: bool,
@@ -125,9 +130,9 @@ pub struct Stepper {
 impl Stepper {
     /// A stepper for a scope and a variant. With `own_at_once` a server's messages to itself are handled in the
     /// step that releases them.
-    pub fn new(scope: Scope, variant: Variant, own_at_once: bool) -> Self {
+    pub fn new(scope: Scope, variant: Variant, own_at_once: bool, without: Option<Guard>) -> Self {
         Self {
-            machine: Machine::new(&scope),
+            machine: Machine::new(&scope).without(without),
             coverage: Coverage::default(),
             scope,
             variant,
@@ -136,6 +141,11 @@ impl Stepper {
             messages: Interner::default(),
             facts: Interner::default(),
         }
+    }
+
+    /// The machine that steps are judged by.
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.machine
     }
 
     /// What all steps so far exercised.
@@ -309,9 +319,14 @@ impl Stepper {
                 }
                 _ => 0,
             };
-            self.coverage.add(Exercised { deliveries: delivery, outcomes });
+            self.coverage.add(Exercised { deliveries: delivery, outcomes, actions: 0 });
         }
-        local.refused = self.machine.local(&node, input, &local);
+        let meaning = self.machine.local(&node, input, &local);
+        if !local.outside {
+            let actions = meaning.acts.iter().fold(0, |bits, (_, act)| bits | 1 << act.action());
+            self.coverage.add(Exercised { actions, ..Exercised::default() });
+        }
+        (local.acts, local.asks, local.refused) = (meaning.acts, meaning.asks, meaning.refused);
         local.quiet = crate::observe::quiet(&node, input, &local);
         local
     }

@@ -8,12 +8,12 @@ use spec::{Config, Role, ServerId};
 use stateright::{Model, Path, Property};
 
 use crate::arms::Exercised;
-use crate::observe::Observer;
+use crate::observe::{self, Observer};
 use crate::probes::{self, Witness};
 use crate::properties::{self, PROPERTIES, RECOVERABILITY, Rule, Seen};
 use crate::recovery::{Amiss, Recovery};
 use crate::reduction;
-use crate::refinement::Refused;
+use crate::refinement::{Guard, Refused, Whole};
 use crate::scope::{SERVERS_MAX, Scope};
 use crate::state::{Ghost, GhostRef, MESSAGES_MAX, MessageRef, MessageSet, NOW, NodeRef, State};
 use crate::step::{Input, Local, Stepper};
@@ -75,10 +75,15 @@ pub struct System {
 impl System {
     /// All properties of `variant` in `scope`.
     pub fn new(scope: &Scope, variant: Variant, reductions: Reductions) -> Self {
+        Self::without(scope, variant, reductions, None)
+    }
+
+    /// The same, with a guard of the machine left out, to see that it is missed.
+    pub fn without(scope: &Scope, variant: Variant, reductions: Reductions, guard: Option<Guard>) -> Self {
         let (scope, reductions) = (variant.scope(scope), variant.reductions(reductions));
         let views_each = scope.views_each;
         Self {
-            stepper: Stepper::new(scope.clone(), variant, reductions.own_at_once),
+            stepper: Stepper::new(scope.clone(), variant, reductions.own_at_once, guard),
             observer: Observer::new(scope.clone(), variant),
             wanted: probes::mask(scope.probes),
             config: scope.config(ServerId(0)),
@@ -150,13 +155,15 @@ impl System {
         (PROPERTIES[property].holds)(&Seen { config: &self.config, servers, ghost: &state.ghost, recovery })
     }
 
-    /// The guard of the abstract machine that a step breaks, if it does.
+    /// Why a step is none of the machine that is proved, if it is not.
     pub fn refused(&self, before: &State, action: Action, after: &State) -> Option<Refused> {
         match action {
             Action::At(server, input) => {
                 let local = self.local(before, server, input);
                 let was = &before.nodes[usize::from(server.0)];
-                self.observer.refused((before, after), &after.ghost, was, local)
+                let in_flight = || self.stepper.messages(before.messages.indices());
+                let whole = Whole { before, after, ghost: &after.ghost, was, in_flight: &in_flight };
+                observe::refused(self.stepper.machine(), &whole, local)
             }
             Action::Tick(fast) => {
                 let clocks = self.scope.lease?;
@@ -359,6 +366,19 @@ impl System {
         Some(next)
     }
 
+    /// What an observer knows after a step; `after` still has the old ghost.
+    pub(crate) fn observe(
+        &self,
+        before: &State,
+        after: &State,
+        server: ServerId,
+        input: Input,
+        local: &'static Local,
+    ) -> GhostRef {
+        let in_flight = || self.stepper.messages(before.messages.indices());
+        self.observer.observe(before, after, server, input, local, (self.stepper.machine(), &in_flight))
+    }
+
     /// Whether dead messages are dropped.
     pub(crate) fn drops_dead(&self) -> bool {
         self.drop_dead
@@ -367,7 +387,7 @@ impl System {
     fn at(&self, state: &State, server: ServerId, input: Input) -> Option<State> {
         let local = self.local(state, server, input);
         let mut next = self.move_one(state, server, local)?;
-        next.ghost = self.observer.observe(state, &next, server, input, local);
+        next.ghost = self.observe(state, &next, server, input, local);
         self.probe(state, &next, server, input, local);
         if next.nodes == state.nodes && next.messages == state.messages && next.ghost == state.ghost {
             return None;

@@ -221,7 +221,7 @@ impl<F: FnMut(Action, &State)> Expansion<'_, F> {
         let (place, system) = (usize::from(server.0), self.system);
         let Some(mut next) = system.move_one(self.state, server, local) else { return };
         if !local.quiet || (system.scope.lease.is_some() && observe::shows(&next)) {
-            next.ghost = system.observer.observe(self.state, &next, server, input, local);
+            next.ghost = system.observe(self.state, &next, server, input, local);
         }
         system.probe(self.state, &next, server, input, local);
         if next.nodes[place] == self.state.nodes[place]

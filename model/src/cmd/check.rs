@@ -119,7 +119,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         workers: arguments.workers.map_or(if arguments.deep { cores } else { 1 }, usize::from),
         memory_bytes: arguments.max_memory,
         deadline: arguments.time_limit.map(|limit| Instant::now() + limit),
-        all: false,
+        ..Request::new(Vec::new(), variant, 1)
     };
     if arguments.profile {
         return profile(&request);

@@ -62,6 +62,7 @@ fn results(trials: &[Trial]) -> String {
         "Steps",
         "Distinct",
         "Seconds",
+        "The machine refuses",
         "Falls also",
     ];
     let row = |trial: &Trial| {
@@ -83,6 +84,9 @@ fn results(trials: &[Trial]) -> String {
             Cell::Number(trial.steps().map_or_else(|| "–".into(), |steps| steps.to_string())),
             Cell::Number(grouped(outcome.distinct)),
             Cell::Number(format!("{:.1}", outcome.elapsed.as_secs_f64())),
+            Cell::text(
+                trial.refused.map_or_else(|| description.refused.into(), |refused| refused.to_string()),
+            ),
             Cell::text(trial.also().join(", ")),
         ]
     };

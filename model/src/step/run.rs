@@ -181,6 +181,8 @@ impl<'a> Run<'a> {
             events: self.events,
             effects: self.effects,
             armed: self.armed,
+            acts: Vec::new(),
+            asks: Vec::new(),
             refused: None,
             quiet: false,
         }

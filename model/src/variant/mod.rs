@@ -123,6 +123,9 @@ pub struct Description {
     pub falls: Option<&'static str>,
     /// Why a control is harmless.
     pub harmless: Option<&'static str>,
+    /// What the machine that is proved has against its first step that is none of the machine's: a guard, `ACTION.GUARD`,
+    /// or what the machine takes for granted. If it has nothing against any: why, in brackets.
+    pub refused: &'static str,
     /// The reductions that it leaves valid. What makes a message dead rests on durable state that never goes
     /// back and views that are never used again; what makes servers interchangeable, on rules that do not look at
     /// their order.
@@ -142,8 +145,14 @@ impl Description {
         scope: "agreement",
         falls: None,
         harmless: None,
+        refused: "",
         reductions: Reductions::ON,
     };
+
+    /// What the machine that is proved has against it, if it has.
+    pub fn refused_by(&self) -> Option<&'static str> {
+        (!self.refused.starts_with('(')).then_some(self.refused)
+    }
 
     /// Whether it goes by this name.
     pub fn is_called(&self, name: &str) -> bool {

@@ -15,8 +15,8 @@ pub const TABLES: &[&[Description]] =
 /// The whole table, in Markdown: what `model/README.md` has between its marks.
 pub fn markdown() -> String {
     let mut text = String::from(
-        "| variant | known bug | what it does | seen in | rule | scope | falls |\n\
-         | --- | ---: | --- | --- | --- | --- | --- |\n",
+        "| variant | known bug | what it does | seen in | rule | scope | falls | the machine refuses |\n\
+         | --- | ---: | --- | --- | --- | --- | --- | --- |\n",
     );
     for variant in super::all() {
         let rows: Vec<_> = variant.rows.iter().map(u8::to_string).collect();
@@ -24,9 +24,9 @@ pub fn markdown() -> String {
             (Some(property), _) => property.to_string(),
             (None, why) => format!("nothing, it is a control: {}", why.unwrap_or_default()),
         };
-        let Description { name, deviation, source, rule, scope, .. } = variant;
+        let Description { name, deviation, source, rule, scope, refused, .. } = variant;
         text += &format!(
-            "| `{name}` | {} | {deviation} | {source} | {rule} | `{scope}` | {falls} |\n",
+            "| `{name}` | {} | {deviation} | {source} | {rule} | `{scope}` | {falls} | {refused} |\n",
             rows.join(", ")
         );
     }

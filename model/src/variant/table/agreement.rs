@@ -14,6 +14,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "is_quorum",
         scope: "quorum",
         falls: Some("agreement"),
+        refused: "establish.quorum",
         ..Description::BASE
     },
     Description {
@@ -25,6 +26,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "is_quorum",
         scope: "quorums-duel",
         falls: Some("agreement"),
+        refused: "establish.quorum",
         ..Description::BASE
     },
     Description {
@@ -37,6 +39,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "quorums-duel",
         falls: Some("agreement"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
+        refused: "establish.quorum",
         ..Description::BASE
     },
     Description {
@@ -49,6 +52,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "three-leaders",
         falls: Some("agreement"),
         reductions: Reductions { symmetric: false, ..Reductions::ON },
+        refused: "propose.value",
         ..Description::BASE
     },
     Description {
@@ -58,6 +62,7 @@ pub(super) const VARIANTS: &[Description] = &[
         deviation: "a new leader takes the value of the lowest view that it hears of",
         rule: "value_to_propose",
         falls: Some("agreement"),
+        refused: "propose.value",
         ..Description::BASE
     },
     Description {
@@ -69,6 +74,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "value_to_propose",
         scope: "reads",
         falls: Some("old views under a lease"),
+        refused: "propose.value",
         ..Description::BASE
     },
     Description {
@@ -79,6 +85,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "value_to_propose",
         scope: "cut-short",
         falls: Some("agreement"),
+        refused: "propose.value",
         ..Description::BASE
     },
     Description {
@@ -87,6 +94,7 @@ pub(super) const VARIANTS: &[Description] = &[
         deviation: "a hole is filled with what nobody submitted, and not with a no-op",
         rule: "value_to_propose",
         falls: Some("validity"),
+        refused: "(what clients submit is not in the machine)",
         ..Description::BASE
     },
     Description {
@@ -98,6 +106,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "value_to_propose",
         scope: "recovers",
         falls: Some("recoverability"),
+        refused: "(safe: nothing gets done)",
         ..Description::BASE
     },
     Description {
@@ -109,6 +118,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "value_to_propose",
         scope: "recovers",
         falls: Some("recoverability"),
+        refused: "(safe: nothing gets done)",
         ..Description::BASE
     },
     Description {
@@ -119,6 +129,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "first_free_slot",
         scope: "three-leaders",
         falls: Some("one value per view"),
+        refused: "propose.fresh",
         ..Description::BASE
     },
     Description {
@@ -129,6 +140,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "next_view",
         scope: "lasting-crash",
         falls: Some("recoverability"),
+        refused: "(safe: nothing gets done)",
         ..Description::BASE
     },
     Description {
@@ -141,6 +153,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "three-leaders",
         falls: Some("agreement"),
         reductions: Reductions { own_at_once: false, ..Reductions::ON },
+        refused: "vote sets left",
         ..Description::BASE
     },
     Description {
@@ -151,6 +164,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "may_accept",
         scope: "three-leaders",
         falls: Some("agreement"),
+        refused: "vote.not-left",
         ..Description::BASE
     },
     Description {
@@ -161,6 +175,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "may_promise",
         scope: "three-leaders",
         falls: Some("refinement"),
+        refused: "promise.not-left",
         ..Description::BASE
     },
     Description {
@@ -172,6 +187,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "comeback",
         falls: Some("agreement"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
+        refused: "establish.quorum",
         ..Description::BASE
     },
     Description {
@@ -183,6 +199,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "boundary: a Reject is taken for a Promise",
         scope: "three-leaders",
         falls: Some("agreement"),
+        refused: "establish.quorum",
         ..Description::BASE
     },
     Description {
@@ -195,6 +212,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "three-leaders",
         falls: Some("agreement"),
         reductions: Reductions { symmetric: false, ..Reductions::ON },
+        refused: "promise sets report",
         ..Description::BASE
     },
     Description {
@@ -206,6 +224,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "boundary: the reports of a Promise",
         scope: "duel",
         falls: Some("agreement"),
+        refused: "promise sets report",
         ..Description::BASE
     },
     Description {
@@ -217,6 +236,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "boundary: the reports of a Promise",
         scope: "quorums-duel",
         falls: Some("agreement"),
+        refused: "promise sets report",
         ..Description::BASE
     },
     Description {
@@ -229,6 +249,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "all-must-vote",
         falls: Some("learnt is chosen"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
+        refused: "choose.quorum",
         ..Description::BASE
     },
     Description {
@@ -239,6 +260,7 @@ pub(super) const VARIANTS: &[Description] = &[
         source: "thesis 4.3.5: the set of decided numbers goes with the lease messages",
         rule: "may_learn",
         falls: Some("learnt is chosen"),
+        refused: "follow.voted",
         ..Description::BASE
     },
     Description {
@@ -249,6 +271,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "may_pass_on",
         scope: "asked-for",
         falls: Some("learnt is chosen"),
+        refused: "learn.decided",
         ..Description::BASE
     },
     Description {
@@ -259,6 +282,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "refutes",
         scope: "five",
         falls: Some("learnt is chosen"),
+        refused: "mark.unrefuted",
         ..Description::BASE
     },
     Description {
@@ -269,6 +293,7 @@ pub(super) const VARIANTS: &[Description] = &[
         source: "bigeasy/paxos #213",
         rule: "may_apply",
         falls: Some("prefixes"),
+        refused: "(the state machine is not in the machine)",
         ..Description::BASE
     },
     Description {
@@ -279,6 +304,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "boundary: Timer::Retry",
         scope: "recovers",
         falls: Some("recoverability"),
+        refused: "(safe: nothing gets done)",
         ..Description::BASE
     },
     Description {
@@ -292,6 +318,7 @@ pub(super) const VARIANTS: &[Description] = &[
         harmless: Some(
             "nothing is contradicted; the leader learns the slot by reconciliation when it renews",
         ),
+        refused: "(safe)",
         ..Description::BASE
     },
 ];

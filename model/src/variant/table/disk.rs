@@ -13,6 +13,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "boundary: When::Durable",
         scope: "flush",
         falls: Some("agreement"),
+        refused: "disk: a message says what is not durable yet",
         ..Description::BASE
     },
     Description {
@@ -24,6 +25,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "boundary: When::Durable",
         scope: "flush",
         falls: Some("covered by the disk"),
+        refused: "disk: a message says what is not durable yet",
         ..Description::BASE
     },
     Description {
@@ -35,6 +37,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "boundary: When::Durable",
         scope: "flush",
         falls: Some("acknowledged survives"),
+        refused: "disk: a message says what is not durable yet",
         ..Description::BASE
     },
     Description {
@@ -47,6 +50,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "reborn",
         falls: Some("one value per view"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
+        refused: "disk: a message says what is not durable yet",
         ..Description::BASE
     },
     Description {
@@ -59,6 +63,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "reborn",
         falls: Some("one value per view"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
+        refused: "propose.fresh",
         ..Description::BASE
     },
     Description {
@@ -71,6 +76,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "duel",
         falls: Some("acknowledged survives"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
+        refused: "disk: a message says what is not durable yet",
         ..Description::BASE
     },
     Description {
@@ -83,6 +89,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "duel-restart",
         falls: Some("agreement"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
+        refused: "disk: what was durable is lost",
         ..Description::BASE
     },
     Description {
@@ -95,6 +102,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "duel-restart",
         falls: Some("agreement"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
+        refused: "disk: what was durable is lost",
         ..Description::BASE
     },
     Description {
@@ -107,6 +115,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "duel",
         falls: Some("acknowledged survives"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
+        refused: "disk: what was durable is lost",
         ..Description::BASE
     },
     Description {
@@ -118,6 +127,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "boundary: the state machine after a crash",
         scope: "duel-restart",
         falls: Some("at most once"),
+        refused: "(sessions are not in the machine)",
         ..Description::BASE
     },
     Description {
@@ -129,6 +139,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "admit",
         scope: "retries",
         falls: Some("at most once"),
+        refused: "(sessions are not in the machine)",
         ..Description::BASE
     },
     Description {
@@ -140,6 +151,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "admit",
         scope: "evicted",
         falls: Some("at most once"),
+        refused: "(sessions are not in the machine)",
         ..Description::BASE
     },
 ];

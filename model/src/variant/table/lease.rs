@@ -14,6 +14,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "grant_after_restart",
         scope: "lease-restart",
         falls: Some("lease exclusivity"),
+        refused: "restart.long",
         ..Description::BASE
     },
     Description {
@@ -25,6 +26,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "grant_after_restart",
         scope: "lease-reconfigured",
         falls: Some("lease exclusivity"),
+        refused: "restart.long",
         ..Description::BASE
     },
     Description {
@@ -36,6 +38,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "grant_end",
         scope: "lease-reconfigured",
         falls: Some("refinement"),
+        refused: "grant.kept",
         ..Description::BASE
     },
     Description {
@@ -47,6 +50,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "may_grant",
         scope: "lease-reconfigured",
         falls: Some("lease exclusivity"),
+        refused: "grant.long",
         ..Description::BASE
     },
     Description {
@@ -58,6 +62,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "grant_end",
         scope: "lease-restart",
         harmless: Some("the grant only keeps others out for longer than the holder counts on"),
+        refused: "(safe)",
         ..Description::BASE
     },
     Description {
@@ -68,6 +73,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "grant_end",
         scope: "lease-moves",
         falls: Some("lease exclusivity"),
+        refused: "grant.long",
         ..Description::BASE
     },
     Description {
@@ -79,6 +85,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "may_promise",
         scope: "lease-moves",
         falls: Some("lease exclusivity"),
+        refused: "promise.no-lease",
         ..Description::BASE
     },
     Description {
@@ -92,6 +99,7 @@ pub(super) const VARIANTS: &[Description] = &[
         harmless: Some(
             "its own acceptor refuses its Prepare like anybody's, and so does every other that has granted",
         ),
+        refused: "(safe)",
         ..Description::BASE
     },
     Description {
@@ -104,6 +112,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "lease-three",
         falls: Some("lease exclusivity"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
+        refused: "forget.remembered",
         ..Description::BASE
     },
     Description {
@@ -115,6 +124,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "boundary: Renew",
         scope: "lease-renewed",
         falls: Some("lease exclusivity"),
+        refused: "forget.quit",
         ..Description::BASE
     },
     Description {
@@ -126,6 +136,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "boundary: resign",
         scope: "lease-resigned",
         falls: Some("lease exclusivity"),
+        refused: "forget.quit",
         ..Description::BASE
     },
     Description {
@@ -138,6 +149,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "lease-restart",
         falls: Some("lease exclusivity"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
+        refused: "serve.leads",
         ..Description::BASE
     },
     Description {
@@ -150,6 +162,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "lease-comeback",
         falls: Some("lease exclusivity"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
+        refused: "forget.quit",
         ..Description::BASE
     },
     Description {
@@ -161,6 +174,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "lease-handed-back",
         falls: Some("lease exclusivity"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
+        refused: "hold.quorum",
         ..Description::BASE
     },
     Description {
@@ -171,6 +185,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "counts_grant",
         scope: "lease-renewed",
         falls: Some("lease exclusivity"),
+        refused: "hold.quorum",
         ..Description::BASE
     },
     Description {
@@ -182,6 +197,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "makes_lease",
         scope: "lease-moves",
         falls: Some("lease exclusivity"),
+        refused: "hold.quorum",
         ..Description::BASE
     },
     Description {
@@ -193,6 +209,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "is_quorum",
         scope: "lease-quorums",
         falls: Some("lease exclusivity"),
+        refused: "establish.quorum",
         ..Description::BASE
     },
     Description {
@@ -204,6 +221,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "lease_end",
         scope: "lease-moves",
         falls: Some("lease exclusivity"),
+        refused: "serve.in-time",
         ..Description::BASE
     },
     Description {
@@ -215,6 +233,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "next_round",
         scope: "lease-renewed",
         falls: Some("lease exclusivity"),
+        refused: "request.latest",
         ..Description::BASE
     },
     Description {
@@ -225,6 +244,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "holds_lease",
         scope: "lease-moves",
         falls: Some("lease exclusivity"),
+        refused: "serve.in-time",
         ..Description::BASE
     },
     Description {
@@ -237,6 +257,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "configuration: grant_term",
         scope: "lease-moves",
         falls: Some("lease exclusivity"),
+        refused: "grant.long",
         ..Description::BASE
     },
     Description {
@@ -248,6 +269,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "configuration: lease_term",
         scope: "lease-moves",
         falls: Some("lease exclusivity"),
+        refused: "grant.long",
         ..Description::BASE
     },
     Description {
@@ -259,6 +281,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "environment: clocks",
         scope: "lease-moves",
         falls: Some("lease exclusivity"),
+        refused: "clock: it did not go on by what passed",
         ..Description::BASE
     },
     Description {
@@ -270,6 +293,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "environment: clocks",
         scope: "lease-moves",
         falls: Some("lease exclusivity"),
+        refused: "clock: it did not go on by what passed",
         ..Description::BASE
     },
     Description {
@@ -281,6 +305,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "departure",
         scope: "stable",
         falls: Some("stable leader"),
+        refused: "(safe: it is about stability)",
         ..Description::BASE
     },
 ];

@@ -12,6 +12,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "may_serve_read",
         scope: "confirmed-reads",
         falls: Some("reads"),
+        refused: "confirm.quorum",
         ..Description::BASE
     },
     Description {
@@ -23,6 +24,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "boundary: the time of a read",
         scope: "reads",
         falls: Some("reads"),
+        refused: "serve.in-time",
         ..Description::BASE
     },
     Description {
@@ -34,6 +36,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "may_serve_read",
         scope: "reads",
         falls: Some("reads"),
+        refused: "serve.horizon",
         ..Description::BASE
     },
     Description {
@@ -45,6 +48,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "boundary: the reports of a Promise",
         scope: "reads",
         falls: Some("reads"),
+        refused: "promise sets report",
         ..Description::BASE
     },
     Description {
@@ -55,6 +59,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "boundary: the answer to a client",
         scope: "reads",
         falls: Some("reads"),
+        refused: "acknowledge.decided",
         ..Description::BASE
     },
 ];

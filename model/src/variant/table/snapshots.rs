@@ -13,6 +13,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "boundary: the committed slot of a Promise",
         scope: "forgotten",
         falls: Some("agreement"),
+        refused: "promise sets report",
         ..Description::BASE
     },
     Description {
@@ -24,6 +25,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "boundary: the committed slot of a Promise, as it is read",
         scope: "forgotten",
         falls: Some("agreement"),
+        refused: "establish sets horizon",
         ..Description::BASE
     },
     Description {
@@ -35,6 +37,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "forgotten-between",
         falls: Some("agreement"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
+        refused: "disk: what was durable is lost",
         ..Description::BASE
     },
     Description {
@@ -45,6 +48,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "refutes",
         scope: "five-forgotten",
         falls: Some("learnt is chosen"),
+        refused: "mark.unrefuted",
         ..Description::BASE
     },
     Description {
@@ -57,6 +61,7 @@ pub(super) const VARIANTS: &[Description] = &[
         scope: "compaction",
         falls: Some("acknowledged survives"),
         reductions: Reductions { drop_dead: false, ..Reductions::ON },
+        refused: "disk: what was durable is lost",
         ..Description::BASE
     },
     Description {
@@ -68,6 +73,7 @@ pub(super) const VARIANTS: &[Description] = &[
         rule: "boundary: what a snapshot holds",
         scope: "forgotten-retry",
         falls: Some("at most once"),
+        refused: "(sessions are not in the machine)",
         ..Description::BASE
     },
 ];
