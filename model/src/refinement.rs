@@ -9,6 +9,7 @@
 //!   once for each local transition; and those that take the others, at each transition that has such an action.
 //! - [`guards`] names the guards, and what else can be amiss: an action that does not do what it does in the machine, and
 //!   what the machine takes for granted, of disks and clocks.
+//! - [`exercise`] has each guard refuse something, so that none can be lost unnoticed.
 //! - [`interpret`] evaluates the very terms of the file over finite structures, and [`history`] carries the whole state of the
 //!   machine along a run. So a test (`model/tests/refinement.rs`) sees that what these guards let pass the file's own guards let
 //!   pass, that the state that the file's `set`s make is the one that the servers show, and that what is refused here is
@@ -17,13 +18,12 @@
 pub mod abstraction;
 pub mod act;
 mod counting;
+pub mod exercise;
 pub mod global;
 pub mod guards;
 pub mod history;
 pub mod interpret;
 mod judge;
-
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use spec::{Config, ServerId};
 
@@ -48,8 +48,6 @@ pub struct Machine {
     flush: bool,
     /// A guard that is left out, to see that it is missed.
     off: Option<Guard>,
-    /// Bits of the guards that were evaluated.
-    evaluated: AtomicU64,
 }
 
 /// What a local transition means.
@@ -71,7 +69,6 @@ impl Machine {
             sessions: scope.sessions(),
             flush: scope.flush,
             off: None,
-            evaluated: AtomicU64::new(0),
         }
     }
 
@@ -81,16 +78,7 @@ impl Machine {
         Self { off: guard, ..self }
     }
 
-    /// The guards that were evaluated so far, as bits by their places in [`guards::GUARDS`].
-    pub fn evaluated(&self) -> u64 {
-        self.evaluated.load(Ordering::Relaxed)
-    }
-
     fn need(&self, guard: Guard, holds: bool) -> Verdict {
-        let bit = 1 << guard.0;
-        if self.evaluated.load(Ordering::Relaxed) & bit == 0 {
-            self.evaluated.fetch_or(bit, Ordering::Relaxed);
-        }
         if holds || self.off == Some(guard) { Ok(()) } else { Err(Refused::Guard(guard)) }
     }
 

@@ -10,6 +10,8 @@ use crate::arms::Exercised;
 use crate::check::{Counterexample, Outcome};
 use crate::exit::Exit;
 use crate::properties::RECOVERABILITY;
+use crate::refinement::exercise::idle_guards;
+use crate::refinement::guards::GUARDS;
 use crate::scope::{SCOPES, Scope};
 use crate::variant::Variant;
 
@@ -42,13 +44,16 @@ pub fn exercised(outcomes: &[Outcome]) -> Exercised {
     outcomes.iter().fold(Exercised::default(), |all, outcome| all.join(outcome.exercised))
 }
 
-/// The arms and outcomes that no default scope exercised; only known if all default scopes were explored.
+/// The arms and outcomes that no default scope exercised, and the guards that refuse nothing; only known if all default
+/// scopes were explored.
 pub fn missed(variant: Variant, outcomes: &[Outcome]) -> impl Iterator<Item = (&'static str, &'static str)> {
     let explored = |scope: &Scope| outcomes.iter().any(|outcome| outcome.scope.name == scope.name);
     let all = variant == Variant::Correct && SCOPES.iter().all(explored);
     let arms = exercised(outcomes).all();
     let actions = exercised(outcomes).actions().map(|(action, taken)| ("machine", action, taken));
-    arms.chain(actions).filter(move |(.., exercised)| all && !exercised).map(|(of, what, _)| (of, what))
+    let exercised = arms.chain(actions).filter(move |(.., exercised)| all && !exercised);
+    let guards = if all { idle_guards() } else { &[] };
+    exercised.map(|(of, what, _)| (of, what)).chain(guards.iter().map(|guard| guard.name()))
 }
 
 /// The JSON object of `check --json`.
@@ -58,6 +63,7 @@ pub fn json(variant: Variant, outcomes: &[Outcome]) -> Value {
         "command": "check",
         "variant": variant.description().map(|description| description.name),
         "complete": outcomes.iter().all(Outcome::complete),
+        "missed": missed(variant, outcomes).map(|(of, what)| format!("{of}: {what}")).collect::<Vec<_>>(),
         "ok": exit(variant, outcomes) == Exit::Done,
         "scopes": outcomes.iter().map(scope_json).collect::<Vec<_>>(),
     })
@@ -148,6 +154,10 @@ fn coverage(outcomes: &[Outcome]) -> String {
         "Actions of the machine that is proved: {taken} of {} taken.\n",
         exercised.actions().count()
     );
+    if outcomes.len() >= SCOPES.len() {
+        let refusing = GUARDS.len() - idle_guards().len();
+        text += &format!("Guards of that machine: {refusing} of {} refuse a forged step.\n", GUARDS.len());
+    }
     for (of, what) in missed(Variant::Correct, outcomes) {
         text += &format!("  NEVER EXERCISED  {of}: {what}\n");
     }

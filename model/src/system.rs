@@ -13,7 +13,7 @@ use crate::probes::{self, Witness};
 use crate::properties::{self, PROPERTIES, RECOVERABILITY, Rule, Seen};
 use crate::recovery::{Amiss, Recovery};
 use crate::reduction;
-use crate::refinement::{Guard, Refused, Whole};
+use crate::refinement::{Guard, Machine, Refused, Whole};
 use crate::scope::{SERVERS_MAX, Scope};
 use crate::state::{Ghost, GhostRef, MESSAGES_MAX, MessageRef, MessageSet, NOW, NodeRef, State};
 use crate::step::{Input, Local, Stepper};
@@ -153,6 +153,11 @@ impl System {
         let servers = &facts[..usize::from(self.scope.servers)];
         let recovery = self.recovery.as_ref().map(|recovery| (&state.nodes[..servers.len()], recovery));
         (PROPERTIES[property].holds)(&Seen { config: &self.config, servers, ghost: &state.ghost, recovery })
+    }
+
+    /// The machine that judges the steps.
+    pub(crate) fn machine(&self) -> &Machine {
+        self.stepper.machine()
     }
 
     /// Why a step is none of the machine that is proved, if it is not.

@@ -9,12 +9,12 @@ use model::proof::ast::Machine;
 use model::proof::machines;
 use model::properties::REFINEMENT;
 use model::refinement::act::ACTIONS;
+use model::refinement::exercise::{WALKED, walk};
 use model::refinement::guards::GUARDS;
 use model::refinement::history::History;
 use model::refinement::{Guard, Refused};
 use model::scope;
-use model::state::State;
-use model::system::{Action, Reductions, System};
+use model::system::{Reductions, System};
 use model::variant::{self, Variant};
 use stateright::Model;
 
@@ -41,53 +41,6 @@ fn the_executable_form_has_the_actions_and_guards_of_the_file_and_no_others() {
     let all: usize = file.actions.iter().map(|action| action.guards.len()).sum();
     assert_eq!(all, GUARDS.len());
 }
-
-/// A walk at random: SplitMix64 decides, and time passes seldom.
-fn walk(system: &System, seed: u64, steps: usize) -> Vec<(State, Option<Action>)> {
-    let mut random = seed;
-    let mut next = |end: usize| {
-        random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (random ^ (random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % end as u64).expect("it is small")
-    };
-    let (mut state, mut run) = (system.init_states()[0], Vec::new());
-    for _ in 0..steps {
-        let mut actions = Vec::new();
-        system.actions(&state, &mut actions);
-        let (ticks, others): (Vec<_>, Vec<_>) =
-            actions.into_iter().partition(|action| matches!(action, Action::Tick(_)));
-        let choices = if ticks.is_empty() || (next(8) > 0 && !others.is_empty()) { others } else { ticks };
-        if choices.is_empty() {
-            break;
-        }
-        let action = choices[next(choices.len())];
-        if let Some(after) = system.next_state(&state, action) {
-            run.push((state, Some(action)));
-            state = after;
-        }
-    }
-    run.push((state, None));
-    run
-}
-
-/// The scopes of the walks: leases, restarts, late disks, unequal quorums, snapshots and reads are all among them.
-const WALKED: &[&str] = &[
-    "lease",
-    "reads",
-    "stable",
-    "lease-reconfigured",
-    "lease-forwarding",
-    "flush",
-    "late-disk",
-    "agreement",
-    "compaction",
-    "quorums",
-    "all-must-vote",
-    "confirmed-reads",
-    "lagging",
-    "comeback",
-];
 
 #[test]
 fn along_walks_the_file_allows_every_step_and_its_state_is_what_the_servers_show() {
