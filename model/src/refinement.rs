@@ -5,7 +5,7 @@
 //! enough to be asked at each transition of a search; tests hold the two together (see below).
 //!
 //! - [`abstraction`] says which actions of the machine ([`act`]) a step of the handlers is.
-//! - [`judge`] and [`global`] evaluate the guards of each: those that one server can tell by what it did, knew and heard,
+//! - `judge` and [`global`] evaluate the guards of each: those that one server can tell by what it did, knew and heard,
 //!   once for each local transition; and those that take the others, at each transition that has such an action.
 //! - [`guards`] names the guards, and what else can be amiss: an action that does not do what it does in the machine, and
 //!   what the machine takes for granted, of disks and clocks.

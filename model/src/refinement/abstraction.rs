@@ -265,7 +265,10 @@ impl Scan<'_> {
         let kept = is.is_some_and(|is| is.until >= was.until);
         let told =
             |(_, act): &Taken| matches!(act, Act::Grant { .. } | Act::Forget { .. } | Act::Restart { .. });
-        if !kept && !matches!(self.step.input, Input::Tick(_)) && !self.acts.iter().any(told) {
+        // Before the disk knows that this server grants, no Grant has left: what a crash takes then was never granted.
+        let unsaid =
+            matches!(self.step.input, Input::Crash(_)) && self.step.is.durable.grant_term == Span::ZERO;
+        if !kept && !unsaid && !matches!(self.step.input, Input::Tick(_)) && !self.acts.iter().any(told) {
             self.now(Act::Forget { view: was.view });
         }
     }
