@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -19,8 +19,8 @@ pub(crate) fn stop_on_interrupt(progress: &Arc<Progress>) -> Result<(), Failure>
         .map_err(|error| Failure::new(Exit::Runtime, format!("cannot handle Ctrl-C: {error}")))
 }
 
-/// Shows how far the exploration has come, until it stops.
-pub(crate) fn show(scopes: &[Scope], progress: &Progress) {
+/// Shows a message that changes, on a terminal only, until it is to stop.
+pub(crate) fn draw(stop: &AtomicBool, mut message: impl FnMut() -> String) {
     const REDRAW: Duration = Duration::from_millis(200);
     if !std::io::stderr().is_terminal() {
         return;
@@ -29,8 +29,18 @@ pub(crate) fn show(scopes: &[Scope], progress: &Progress) {
     bar.set_style(
         ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}").expect("the template is well-formed"),
     );
+    while !stop.load(Ordering::Relaxed) {
+        bar.set_message(message());
+        bar.tick();
+        std::thread::sleep(REDRAW);
+    }
+    bar.finish_and_clear();
+}
+
+/// Shows how far the exploration has come, until it stops.
+pub(crate) fn show(scopes: &[Scope], progress: &Progress) {
     let mut before = vec![(Instant::now(), 0); scopes.len()];
-    while !progress.stop.load(Ordering::Relaxed) {
+    draw(&progress.stop, || {
         let mut running = Vec::new();
         for (index, scope) in scopes.iter().enumerate() {
             let states = progress.searches[index].states.load(Ordering::Relaxed);
@@ -43,11 +53,8 @@ pub(crate) fn show(scopes: &[Scope], progress: &Progress) {
         }
         let done = progress.done.iter().filter(|done| done.load(Ordering::Relaxed)).count();
         let memory = resident_bytes().map_or_else(String::new, |bytes| format!(", {}", mebibytes(bytes)));
-        bar.set_message(format!("{done} of {} scopes done{memory}; {}", scopes.len(), running.join("; ")));
-        bar.tick();
-        std::thread::sleep(REDRAW);
-    }
-    bar.finish_and_clear();
+        format!("{done} of {} scopes done{memory}; {}", scopes.len(), running.join("; "))
+    });
 }
 
 /// One search: states are transitions, the queue is what waits to be expanded.

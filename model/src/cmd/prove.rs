@@ -1,13 +1,11 @@
 //! `model prove`: shows for every size, by a solver, that the invariants of the machines in `spec/proof` are inductive.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use model::exit::{Exit, Failure};
 use model::page;
 use model::proof::ast::Machine;
@@ -23,6 +21,7 @@ use model::proof::{self, select};
 use super::check::seconds;
 use super::names::unknown;
 use super::print;
+use super::progress::draw;
 use super::save::{prepare_report, write_quietly, write_report};
 
 const EXAMPLES: &str = "\
@@ -218,24 +217,13 @@ fn watched<'a>(
     Ok(Proved { outcomes, solvers, dropped, elapsed: begun.elapsed() })
 }
 
-/// Shows how far it has come, on a terminal, until it stops.
+/// Shows how far it has come, until it stops.
 fn show(total: usize, progress: &Progress) {
-    const REDRAW: Duration = Duration::from_millis(200);
-    if !std::io::stderr().is_terminal() {
-        return;
-    }
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    bar.set_style(
-        ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}").expect("the template is well-formed"),
-    );
-    while !progress.stop.load(Ordering::Relaxed) {
+    draw(&progress.stop, || {
         let done = progress.done.load(Ordering::Relaxed);
         let running = progress.running.lock().map_or_else(|_| String::new(), |running| running.join("; "));
-        bar.set_message(format!("{done} of {total} questions answered; {running}"));
-        bar.tick();
-        std::thread::sleep(REDRAW);
-    }
-    bar.finish_and_clear();
+        format!("{done} of {total} questions answered; {running}")
+    });
 }
 
 /// Each question in a file of its own, for `z3 FILE`.

@@ -144,7 +144,7 @@ impl Scan<'_> {
             self.effect(effect);
         }
         self.loses_grant();
-        self.counts(|_| true);
+        self.counts();
         self.marks();
         for event in &self.step.local.events {
             if let Event::Acknowledged(value, slot) = event {

@@ -16,21 +16,22 @@ fn new_members(now: ServerSet, before: ServerSet) -> impl Iterator<Item = Server
 impl Scan<'_> {
     /// What a message brings about, its own among them, in the middle of a step.
     pub(super) fn receives(&mut self, message: &Message<Value>) {
-        match message {
-            Message::Release { view } => self.releases(*view),
-            Message::Promise { .. } | Message::Reject { .. } => self.counts(|what| what == 0),
-            Message::Accept { .. } => self.counts(|what| what == 1),
-            Message::Grant { .. } => self.counts(|what| what == 2),
+        match (message, view_of(self.step.is)) {
+            (Message::Release { view }, _) => self.releases(*view),
+            (Message::Promise { .. } | Message::Reject { .. }, Some(view)) => self.counts_promises(view),
+            (Message::Accept { .. }, Some(view)) => self.counts_votes(view),
+            (Message::Grant { .. }, Some(view)) => self.counts_grants(view),
             _ => {}
         }
     }
 
-    /// Members that are counted in this step, and what that comes to: promises, votes, grants.
-    pub(super) fn counts(&mut self, which: impl Fn(u8) -> bool) {
-        let Some(view) = view_of(self.step.is) else { return };
-        let kinds: [fn(&mut Self, View); 3] =
-            [Self::counts_promises, Self::counts_votes, Self::counts_grants];
-        (0..).zip(kinds).filter(|(what, _)| which(*what)).for_each(|(_, count)| count(self, view));
+    /// Members that are counted in this step, and what that comes to.
+    pub(super) fn counts(&mut self) {
+        if let Some(view) = view_of(self.step.is) {
+            self.counts_promises(view);
+            self.counts_votes(view);
+            self.counts_grants(view);
+        }
     }
 
     fn counts_promises(&mut self, view: View) {
