@@ -44,11 +44,16 @@ pub fn exercised(outcomes: &[Outcome]) -> Exercised {
     outcomes.iter().fold(Exercised::default(), |all, outcome| all.join(outcome.exercised))
 }
 
+/// Whether every default scope is among these.
+fn all_explored(outcomes: &[Outcome]) -> bool {
+    let explored = |scope: &Scope| outcomes.iter().any(|outcome| outcome.scope.name == scope.name);
+    SCOPES.iter().all(explored)
+}
+
 /// The arms and outcomes that no default scope exercised, and the guards that refuse nothing; only known if all default
 /// scopes were explored.
 pub fn missed(variant: Variant, outcomes: &[Outcome]) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let explored = |scope: &Scope| outcomes.iter().any(|outcome| outcome.scope.name == scope.name);
-    let all = variant == Variant::Correct && SCOPES.iter().all(explored);
+    let all = variant == Variant::Correct && all_explored(outcomes);
     let arms = exercised(outcomes).all();
     let actions = exercised(outcomes).actions().map(|(action, taken)| ("machine", action, taken));
     let exercised = arms.chain(actions).filter(move |(.., exercised)| all && !exercised);
@@ -154,7 +159,7 @@ fn coverage(outcomes: &[Outcome]) -> String {
         "Actions of the machine that is proved: {taken} of {} taken.\n",
         exercised.actions().count()
     );
-    if outcomes.len() >= SCOPES.len() {
+    if all_explored(outcomes) {
         let refusing = GUARDS.len() - idle_guards().len();
         text += &format!("Guards of that machine: {refusing} of {} refuse a forged step.\n", GUARDS.len());
     }
