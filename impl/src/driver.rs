@@ -19,7 +19,7 @@ use std::sync::mpsc::Sender;
 
 use spec::{
     Command, Config, ConfigError, Durable, Effect, Effects, LocalTime, Message, Paxos, Record, Replica,
-    RequestId, ServerId, Slot, Span, View, When,
+    RequestId, Role, ServerId, Slot, Span, Timer, View, When,
 };
 use thiserror::Error;
 
@@ -31,7 +31,7 @@ use crate::payload::Payload;
 use crate::rng::Rng;
 use crate::state_machine::StateMachine;
 use crate::status::{Counters, Status};
-use crate::wire::{Answer, Ask, Request, Response};
+use crate::wire::{Answer, Ask, Between, Request, Response};
 use group::{Asker, Group, Reply};
 use local::Local;
 pub use local::{Learnt, SessionLost};
@@ -256,8 +256,12 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
 
     fn on_message(&mut self, group: u16, from: ServerId, body: &[u8]) {
         match datagram::decode(body) {
-            Ok(message) => self.input(group, |replica, now, effects| {
+            Ok(Between::Protocol(message)) => self.input(group, |replica, now, effects| {
                 replica.receive(from, message, now, effects);
+            }),
+            // A timer may run out at any time, so this is safe whoever asks for it, and whenever.
+            Ok(Between::Stand) => self.input(group, |replica, now, effects| {
+                replica.timeout(Timer::Election, now, effects);
             }),
             Err(_) => self.counters.frames_dropped += 1,
         }
@@ -338,6 +342,24 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         self.flush();
     }
 
+    /// Gives up leading a group in favour of server `to`, if this server leads it. Whether it did.
+    ///
+    /// Its Release leaves before the word to stand, and in the same datagram, so the successor's own grant ends first;
+    /// where another server's has not, the successor asks it again after the retry interval.
+    pub fn transfer(&mut self, group: u16, to: ServerId) -> bool {
+        let leads = |replica: &Replica<Payload>| matches!(replica.role(), Role::Leading(_));
+        let address = self.identity.addresses.get(usize::from(to.0)).copied();
+        let Some(address) = address.filter(|_| to != self.identity.server) else { return false };
+        if !self.replica(group).is_some_and(leads) {
+            return false;
+        }
+        self.input(group, |replica, _, effects| replica.resign(effects));
+        let stand: Between<&Message<Payload>> = Between::Stand;
+        self.outbox.push(address, group, &stand, &mut self.network, &mut self.counters);
+        self.flush();
+        true
+    }
+
     fn group_ids(&self) -> Vec<u16> {
         self.groups.keys().copied().collect()
     }
@@ -385,7 +407,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
                 }
                 Effect::Send { to, message, .. } => {
                     if let Some(&address) = self.identity.addresses.get(usize::from(to.0)) {
-                        self.outbox.push(address, id, &message, &mut self.network, &mut self.counters);
+                        let body = Between::Protocol(&message);
+                        self.outbox.push(address, id, &body, &mut self.network, &mut self.counters);
                     }
                 }
                 Effect::Arm { timer, after, spread } => {
@@ -418,7 +441,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             if to == self.identity.server {
                 self.to_self.push_back((group, message));
             } else if let Some(&address) = self.identity.addresses.get(usize::from(to.0)) {
-                self.outbox.push(address, group, &message, &mut self.network, &mut self.counters);
+                let body = Between::Protocol(&message);
+                self.outbox.push(address, group, &body, &mut self.network, &mut self.counters);
             }
         }
     }

@@ -1,5 +1,4 @@
-//! What clients and servers say to each other: the bodies of frames. Between servers a frame's body is a
-//! [`spec::Message`].
+//! What clients and servers say to each other: the bodies of frames.
 
 use std::net::SocketAddr;
 
@@ -8,6 +7,15 @@ use spec::{Command, SessionId, Slot, Update, View};
 
 use crate::payload::Payload;
 use crate::status::Status;
+
+/// What servers say to each other. `M` is a [`spec::Message`], or a reference to one that is to be sent.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Between<M> {
+    /// A message of the protocol, for the handlers.
+    Protocol(M),
+    /// The sender leads no more, and would have the receiver lead: it need not wait for its election timer.
+    Stand,
+}
 
 /// A client's request. Sent again with the same number until it is answered.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -10,6 +10,7 @@ use std::{env, fs};
 use cluster::datagram::{DATAGRAM_BYTES_MIN, Origin, Packer, Sender, Unpacker, decode};
 use cluster::log::{Identity, Log, LogOptions};
 use cluster::payload::Payload;
+use cluster::wire::Between;
 use spec::{
     Command, Config, Durable, Effects, LocalTime, Message, Paxos, Record, Replica, Report, RequestId,
     ServerId, SessionId, Slot, Snapshot, Span, Update, View,
@@ -129,9 +130,11 @@ fn datagram_lines() -> Vec<Line> {
     let mut packer = Packer::new(origin, DATAGRAM_BYTES_MIN);
     let mut lines = Vec::new();
     for message in messages() {
-        packer.push(260, &message, |_| panic!("no message fills a datagram")).unwrap();
+        packer.push(260, &Between::Protocol(&message), |_| panic!("no message fills a datagram")).unwrap();
         packer.flush(|datagram| lines.push((name_of_message(&message), datagram.to_vec())));
     }
+    packer.push(260, &Between::<Message<Payload>>::Stand, |_| panic!("it fills no datagram")).unwrap();
+    packer.flush(|datagram| lines.push(("stand", datagram.to_vec())));
     // Also the first message of this process that travels in pieces: their number counts up.
     packer.push_bytes(260, &[0xAA; 500], |datagram| lines.push(("piece-0", datagram.to_vec()))).unwrap();
     packer.flush(|datagram| lines.push(("piece-1", datagram.to_vec())));
@@ -199,6 +202,6 @@ fn messages_of_old_are_understood() {
         let received = unpacker.receive(&datagram).unwrap();
         assert_eq!((received.sender, received.incarnation), (Sender::Server(2), 5));
         let frames: Vec<_> = received.frames().map(|(group, body)| (group, decode(body))).collect();
-        assert_eq!(frames, [(260, Ok(message))]);
+        assert_eq!(frames, [(260, Ok(Between::Protocol(message)))]);
     }
 }

@@ -413,4 +413,42 @@ mod tests {
         assert!(sum.power_failures >= 250, "the power failed in most runs: {sum:?}");
         assert!(sum.cut_syncs > 10 && sum.records_lost > 10 && sum.acknowledged > 0, "{sum:?}");
     }
+
+    /// Runs until this server holds the lease; the simulated time that it took.
+    fn until_holder(world: &mut World, holder: impl Fn(usize) -> bool) -> (usize, i64) {
+        let begun = world.now;
+        loop {
+            world.advance(false, false).unwrap();
+            match world.leader {
+                Some(leader) if holder(leader) => return (leader, world.now - begun),
+                _ => assert!(world.now - begun < REST_WITHIN.0, "nobody holds the lease"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_leader_hands_over_to_the_server_that_is_named_without_an_election_time_out() {
+        let mut world = World::new(Plan {
+            servers: 3,
+            clients: 0,
+            loss_percent: 0,
+            duplicate_percent: 0,
+            lease_ms: 600,
+            election_ms: 600,
+            ..Plan::of_seed(1)
+        });
+        let (first, _) = until_holder(&mut world, |_| true);
+        let heir = (first + 1) % 3;
+        let other = (first + 2) % 3;
+        let transfer = |world: &mut World, from: usize, to: usize| {
+            let driver = world.servers[from].driver.as_mut().unwrap();
+            driver.transfer(GROUP, ServerId(u8::try_from(to).unwrap()))
+        };
+        assert!(!transfer(&mut world, other, heir), "only who leads can hand over");
+        assert!(!transfer(&mut world, first, first), "not to itself");
+        assert!(transfer(&mut world, first, heir));
+        let (next, took) = until_holder(&mut world, |leader| leader != first);
+        assert_eq!(next, heir);
+        assert!(took < millis(300).0, "half an election time-out is enough: {took} ns of simulated time");
+    }
 }
