@@ -9,6 +9,7 @@ use spec::{Config, ConfigError, ServerId, Span};
 use thiserror::Error;
 
 use crate::clock::millis;
+use crate::driver::SnapshotPolicy;
 
 /// The cluster's id where none is given. Give clusters that could reach each other different ones.
 pub const DEFAULT_CLUSTER: u64 = 1;
@@ -55,6 +56,12 @@ pub struct NodeConfig {
     /// The most bytes of a datagram.
     #[serde(default = "default_datagram_bytes")]
     pub datagram_bytes: usize,
+    /// After how many slots a snapshot of the state machine is taken.
+    #[serde(default = "default_snapshot_slots")]
+    pub snapshot_slots: u64,
+    /// After how many bytes of updates a snapshot of the state machine is taken.
+    #[serde(default = "default_snapshot_bytes")]
+    pub snapshot_bytes: u64,
 }
 
 fn default_cluster() -> u64 {
@@ -80,6 +87,12 @@ fn default_sessions() -> usize {
 }
 fn default_datagram_bytes() -> usize {
     DEFAULT_DATAGRAM_BYTES
+}
+fn default_snapshot_slots() -> u64 {
+    SnapshotPolicy::default().slots
+}
+fn default_snapshot_bytes() -> u64 {
+    SnapshotPolicy::default().bytes
 }
 
 /// Why a configuration cannot be used.
@@ -120,7 +133,15 @@ impl NodeConfig {
             waiting: default_waiting(),
             sessions: default_sessions(),
             datagram_bytes: default_datagram_bytes(),
+            snapshot_slots: default_snapshot_slots(),
+            snapshot_bytes: default_snapshot_bytes(),
         }
+    }
+
+    /// When snapshots are taken.
+    #[must_use]
+    pub fn snapshots(&self) -> SnapshotPolicy {
+        SnapshotPolicy { slots: self.snapshot_slots.max(1), bytes: self.snapshot_bytes.max(1) }
     }
 
     /// Reads a file. A relative `data` counts from the file's directory.

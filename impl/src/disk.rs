@@ -1,22 +1,43 @@
-//! Where records are kept.
+//! Where records and snapshots are kept.
 
-use spec::Record;
+use std::path::PathBuf;
+
+use spec::{Record, Slot};
 use thiserror::Error;
 
 use crate::log::{Log, LogError};
 use crate::payload::Payload;
+use crate::snapshot::Content;
 
-/// An append-only store of records, in order, shared by all groups of a node.
+/// An append-only store of records, in order, shared by all groups of a node, and each group's snapshots.
 pub trait Disk {
     /// Adds a record after those added before. It may be lost until the next [`Disk::sync`].
     fn append(&mut self, group: u16, record: &Record<Payload>);
 
-    /// Makes every record added so far durable.
+    /// Makes every record added so far durable. The disk may then forget what no restart needs: a
+    /// [`Record::Snapshot`] comes with all that the group must keep of the records before it (see
+    /// [`checkpoint`](crate::driver::checkpoint)), so what comes before the second newest may go, and so may older
+    /// snapshots.
     ///
     /// # Errors
     /// If it failed. Which records are durable is unknown then and a second try may lie, so the node
     /// acknowledges nothing more and stops.
     fn sync(&mut self) -> Result<(), DiskError>;
+
+    /// Makes a snapshot durable, beside those that are there. `body` is its [`Content`].
+    ///
+    /// # Errors
+    /// If it failed. Nothing is lost: the snapshots that were there are, and the log goes on.
+    fn write_snapshot(&mut self, group: u16, slot: Slot, body: &[u8]) -> Result<(), DiskError>;
+
+    /// The slots of the group's snapshots, whole or not, newest first.
+    fn snapshots(&self, group: u16) -> Vec<Slot>;
+
+    /// Reads a snapshot.
+    ///
+    /// # Errors
+    /// If it is damaged, or cannot be read.
+    fn read_snapshot(&self, group: u16, slot: Slot) -> Result<Content, SnapshotError>;
 }
 
 /// The disk no longer does its duty, so the node stops.
@@ -30,6 +51,16 @@ pub enum DiskError {
     PowerFailure,
 }
 
+/// A snapshot that cannot be used. It is left as it is.
+#[derive(Debug, Error)]
+#[error("snapshot {}: {reason}", path.display())]
+pub struct SnapshotError {
+    /// Its file.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: String,
+}
+
 impl Disk for Log {
     fn append(&mut self, group: u16, record: &Record<Payload>) {
         Self::append(self, group, record);
@@ -37,5 +68,17 @@ impl Disk for Log {
 
     fn sync(&mut self) -> Result<(), DiskError> {
         Ok(Self::sync(self)?)
+    }
+
+    fn write_snapshot(&mut self, group: u16, slot: Slot, body: &[u8]) -> Result<(), DiskError> {
+        Ok(Self::write_snapshot(self, group, slot, body)?)
+    }
+
+    fn snapshots(&self, group: u16) -> Vec<Slot> {
+        Self::snapshots(self, group)
+    }
+
+    fn read_snapshot(&self, group: u16, slot: Slot) -> Result<Content, SnapshotError> {
+        Self::read_snapshot(self, group, slot)
     }
 }

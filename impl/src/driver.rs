@@ -11,6 +11,8 @@
 mod group;
 mod local;
 pub(crate) mod outbox;
+mod snapshots;
+mod transfer;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -18,8 +20,8 @@ use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 
 use spec::{
-    Command, Config, ConfigError, Durable, Effect, Effects, LocalTime, Message, Paxos, Record, Replica,
-    RequestId, Role, ServerId, Slot, Span, Timer, View, When,
+    Command, Config, ConfigError, Effect, Effects, LocalTime, Message, Paxos, Record, Replica, RequestId,
+    Role, ServerId, Slot, Span, Timer, View, When,
 };
 use thiserror::Error;
 
@@ -29,13 +31,17 @@ use crate::disk::{Disk, DiskError};
 use crate::network::Network;
 use crate::payload::Payload;
 use crate::rng::Rng;
-use crate::state_machine::StateMachine;
+use crate::state_machine::{NotASnapshot, StateMachine};
 use crate::status::{Counters, Status};
 use crate::wire::{Answer, Ask, Between, Request, Response};
 use group::{Asker, Group, Reply};
 use local::Local;
 pub use local::{Learnt, SessionLost};
 use outbox::Outbox;
+use snapshots::Start;
+#[cfg(test)]
+pub(crate) use snapshots::start_of;
+pub use snapshots::{SnapshotPolicy, checkpoint};
 
 /// Datagrams that one step takes at most, so that timers and clients are not kept waiting.
 const DATAGRAMS_PER_STEP_MAX: usize = 1024;
@@ -68,6 +74,9 @@ pub enum Stopped {
     /// The socket failed.
     #[error("the socket can receive no more: {0}")]
     Network(#[from] io::Error),
+    /// The state machine does not take a snapshot.
+    #[error("the state machine does not take a snapshot that is whole: {0}. Start the program that wrote it")]
+    State(#[from] NotASnapshot),
 }
 
 /// Why a group cannot be started.
@@ -76,18 +85,22 @@ pub enum GroupError {
     /// The configuration is not a safe one.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The log says that a snapshot of the state machine stands for its beginning.
+    /// The log begins with a snapshot that cannot be read.
     #[error(
-        "the log of group {group} begins above slot {slot}, where a snapshot of the state machine belongs, and this \
-         program keeps no snapshots: reads served from it would miss what it holds. Nothing was sent. Start the \
-         release that wrote the log"
+        "the log of group {group} begins above slot {slot}, where a snapshot belongs that cannot be read ({alarms}), \
+         and no other server of the group could have one. Nothing was sent or changed"
     )]
     Compacted {
         /// The group.
         group: u16,
         /// The last slot that the snapshot stands for.
         slot: Slot,
+        /// What is wrong with its snapshots.
+        alarms: String,
     },
+    /// The state machine does not take the snapshot.
+    #[error("the state machine does not take a snapshot that is whole: {0}. Start the program that wrote it")]
+    State(#[from] NotASnapshot),
 }
 
 /// What takes datagrams apart.
@@ -119,6 +132,11 @@ pub struct Driver<C, D, N, S> {
     unsynced: usize,
     replies: Vec<Reply>,
     counters: Counters,
+    snapshot_policy: SnapshotPolicy,
+    /// What went wrong without stopping the server.
+    alarms: Vec<String>,
+    /// Snapshots that the handlers ask for.
+    wanted: Vec<(u16, ServerId, Slot)>,
 }
 
 impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
@@ -148,15 +166,18 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             unsynced: 0,
             replies: Vec::new(),
             counters: Counters::default(),
+            snapshot_policy: SnapshotPolicy::default(),
+            alarms: Vec::new(),
+            wanted: Vec::new(),
         }
     }
 
-    /// Adds a group with its durable records, oldest first, and an empty state machine, to which what is
-    /// committed is applied.
+    /// Adds a group with its durable records, oldest first, and an empty state machine, to which its latest snapshot is
+    /// restored and what is committed since is applied. Where no snapshot that is needed can be read, one is fetched
+    /// from the other servers first.
     ///
     /// # Errors
-    /// If the group's configuration is not a safe one, or its records rest on a snapshot: this driver never takes
-    /// one, and so never lets the handlers forget a slot.
+    /// If the group's configuration is not a safe one, or its state cannot be had.
     pub fn add_group(
         &mut self,
         id: u16,
@@ -165,17 +186,21 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         machine: S,
     ) -> Result<(), GroupError> {
         let now = self.clock.now();
-        let durable: Durable<Payload> = records.into_iter().collect();
+        let records: Vec<_> = records.into_iter().collect();
+        let Start { durable, content, alarms } = snapshots::start(&self.disk, id, &records);
         let slot = durable.history.base();
-        if slot > Slot::NONE {
-            return Err(GroupError::Compacted { group: id, slot });
+        if slot > Slot::NONE && content.is_none() && self.identity.addresses.len() < 2 {
+            return Err(GroupError::Compacted { group: id, slot, alarms: alarms.join("; ") });
         }
+        self.alarms.extend(alarms);
         let local = Local::new(Rng::seeded(self.rng.next_u64()), config.retry_interval);
         let replica = Replica::recover(config, Paxos, durable, now, &mut self.effects)?;
         let addresses = self.identity.addresses.clone();
-        self.groups.insert(id, Group::new(id, addresses, replica, machine, local));
+        let mut group = Group::new(id, addresses, replica, machine, local);
+        group.start_from(content);
+        self.groups.insert(id, group);
         self.carry_out(id, now);
-        self.settle();
+        self.settle()?;
         Ok(())
     }
 
@@ -196,7 +221,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             self.deliver_to_self();
             self.flush();
         }
-        self.settle();
+        self.settle()?;
+        self.take_snapshots();
         self.flush();
         Ok(())
     }
@@ -206,7 +232,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         if !self.held.is_empty() || !self.to_self.is_empty() {
             return Some(LocalTime(i64::MIN));
         }
-        self.groups.values().flat_map(|group| [group.timers.next(), group.local.next()]).flatten().min()
+        let groups = self.groups.values().flat_map(|group| [group.timers.next(), group.local.next()]);
+        groups.chain([self.next_transfer()]).flatten().min()
     }
 
     fn next_wait(&self) -> Option<Span> {
@@ -263,6 +290,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             Ok(Between::Stand) => self.input(group, |replica, now, effects| {
                 replica.timeout(Timer::Election, now, effects);
             }),
+            Ok(Between::SnapshotAsk(ask)) => self.on_snapshot_ask(group, from, ask),
+            Ok(Between::SnapshotPiece(piece)) => self.on_snapshot_piece(group, from, piece),
             Err(_) => self.counters.frames_dropped += 1,
         }
     }
@@ -366,6 +395,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
 
     fn run_timers(&mut self) {
         let now = self.clock.now();
+        self.run_transfers(now);
         for id in self.group_ids() {
             while let Some(timer) = self.groups.get_mut(&id).and_then(|group| group.timers.take_due(now)) {
                 self.input(id, |replica, now, effects| replica.timeout(timer, now, effects));
@@ -394,6 +424,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         let Some(group) = self.groups.get_mut(&id) else { return };
         for effect in self.effects.drain() {
             match effect {
+                // It was written together with its file.
+                Effect::Persist(Record::Snapshot(snapshot)) if snapshot.slot <= group.progress.logged => {}
                 Effect::Persist(record) => {
                     self.disk.append(id, &record);
                     self.unsynced += 1;
@@ -414,10 +446,12 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
                 Effect::Arm { timer, after, spread } => {
                     group.timers.arm(timer, now, after, spread, &mut self.rng);
                 }
-                // Nobody here has a snapshot to give; the server lags until somebody has the values.
-                Effect::Fetch { .. } => {}
+                Effect::Fetch { from, slot } => self.wanted.push((id, from, slot)),
                 other => group.defer(other),
             }
+        }
+        for (id, from, slot) in std::mem::take(&mut self.wanted) {
+            self.fetch(id, from, slot);
         }
     }
 
@@ -448,16 +482,17 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     }
 
     /// Applies what is committed and answers who waits.
-    fn settle(&mut self) {
+    fn settle(&mut self) -> Result<(), NotASnapshot> {
         let now = self.clock.now();
         for group in self.groups.values_mut() {
-            let (applied, served) = group.settle(now, &mut self.replies);
+            let (applied, served) = group.settle(now, &mut self.replies)?;
             self.counters.applied += applied;
             self.counters.reads += served;
         }
         for (address, group, response) in self.replies.drain(..) {
             self.outbox.push(address, group, &response, &mut self.network, &mut self.counters);
         }
+        Ok(())
     }
 
     fn flush(&mut self) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use spec::Slot;
 
-use crate::state_machine::StateMachine;
+use crate::state_machine::{NotASnapshot, StateMachine};
 
 /// A change of the store.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -131,6 +131,16 @@ impl StateMachine for Store {
 
     fn query(&self, query: &[u8]) -> Vec<u8> {
         encode(&postcard::from_bytes(query).map_or(Reply::Malformed, |question| self.answer(&question)))
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        Some(encode(&self.0))
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), NotASnapshot> {
+        self.0 = postcard::from_bytes(snapshot)
+            .map_err(|error| NotASnapshot(format!("no key-value store: {error}")))?;
+        Ok(())
     }
 }
 

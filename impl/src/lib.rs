@@ -73,6 +73,7 @@ pub mod node;
 pub mod payload;
 pub mod rng;
 pub mod sim;
+pub mod snapshot;
 pub mod state_machine;
 pub mod status;
 pub mod timers;

@@ -6,6 +6,9 @@
 //! and nothing changed). Each checksum covers the cluster, the server, the segment and the offset, and each
 //! frame names the one before it, so a block that is stale, misplaced or somebody else's is damage too.
 //!
+//! Beside the log stand the [snapshots](crate::snapshot) of each group. What comes before the second newest is removed
+//! in whole segments.
+//!
 //! What it cannot notice: that the newest frames, or all segments, are missing without a trace, as on a disk
 //! that lies about syncs, in an old backup, or after somebody emptied the directory.
 
@@ -20,8 +23,11 @@ mod format;
 mod lock;
 mod replay;
 mod segment;
+mod snapshots;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trim_tests;
 
 use std::fmt;
 use std::fs::File;
@@ -33,6 +39,7 @@ use format::{FRAME_HEADER_BYTES, FrameKind, Position, SegmentHeader};
 pub use lock::Holder;
 use replay::Replay;
 use segment::Segment;
+use snapshots::Marks;
 
 use crate::payload::Payload;
 
@@ -101,6 +108,10 @@ pub struct Log {
     /// The next frame: room for its header, then the records that were appended since the last sync.
     frame: Vec<u8>,
     buffered_records: u64,
+    /// Where snapshots stand in the log, with those of the records that are buffered.
+    marks: Marks,
+    /// Whether a snapshot is among the records that are buffered.
+    is_snapshot_buffered: bool,
     is_poisoned: bool,
     _lock: File,
 }
@@ -136,6 +147,8 @@ impl Log {
             position: replay.position,
             frame: vec![0; FRAME_HEADER_BYTES],
             buffered_records: 0,
+            marks: replay.marks,
+            is_snapshot_buffered: false,
             is_poisoned: false,
             _lock: lock,
         };
@@ -152,6 +165,9 @@ impl Log {
         self.frame = postcard::to_extend(&(group, record), frame)
             .expect("records are plain data, and writing them to memory cannot fail");
         self.buffered_records += 1;
+        // Should the frame go to the next segment, what is kept is a segment more than is needed.
+        self.marks.note(group, record, self.segment.number);
+        self.is_snapshot_buffered |= matches!(record, spec::Record::Snapshot(_));
     }
 
     /// Makes every record that was appended so far durable, with one write and one `fdatasync`; does nothing
@@ -175,6 +191,9 @@ impl Log {
         self.is_poisoned = false;
         self.position.records += self.buffered_records;
         self.buffered_records = 0;
+        if std::mem::take(&mut self.is_snapshot_buffered) {
+            self.trim()?;
+        }
         Ok(())
     }
 

@@ -56,7 +56,8 @@ impl StartError {
         match self {
             Self::Config(_) | Self::Group(GroupError::Config(_)) => Exit::Usage,
             Self::Log(error) => Exit::of_log(error),
-            Self::Group(GroupError::Compacted { .. }) | Self::Bind { .. } | Self::Thread(_) => Exit::Runtime,
+            Self::Group(GroupError::Compacted { .. }) => Exit::DamagedData,
+            Self::Group(GroupError::State(_)) | Self::Bind { .. } | Self::Thread(_) => Exit::Runtime,
         }
     }
 }
@@ -80,6 +81,8 @@ pub enum Notice {
         /// The view that it has promised.
         view: View,
     },
+    /// Something is wrong, and the server goes on.
+    Alarm(String),
 }
 
 impl std::fmt::Display for Notice {
@@ -92,6 +95,7 @@ impl std::fmt::Display for Notice {
                  was acknowledged that rests on it",
                 path.display()
             ),
+            Self::Alarm(alarm) => write!(f, "alarm: {alarm}"),
             Self::Role { standing, view } => write!(f, "{standing} (view {view})"),
         }
     }
@@ -156,7 +160,8 @@ impl Node {
             datagram_bytes: config.datagram_bytes,
         };
         notify(&Notice::Started { boots: recovery.boots, records: recovery.records.len() });
-        let mut driver = Driver::new(identity, BootClock, log, udp, Rng::from_system());
+        let driver = Driver::new(identity, BootClock, log, udp, Rng::from_system());
+        let mut driver = driver.with_snapshots(config.snapshots());
         let records = recovery.records.into_iter().filter(|&(group, _)| group == GROUP);
         driver.add_group(GROUP, protocol, records.map(|(_, record)| record), machine)?;
         let (orders, inbox) = mpsc::channel();
@@ -258,6 +263,7 @@ fn run<S: StateMachine>(
             }
         }
         driver.step()?;
+        driver.take_alarms().into_iter().for_each(|alarm| notify(&Notice::Alarm(alarm)));
         let standing = driver.replica(GROUP).map(|replica| Standing::of(replica.role()));
         if let Some(standing) = standing.filter(|&standing| known != Some(standing)) {
             let view = driver.replica(GROUP).map_or(View::NONE, |replica| replica.durable().promised);

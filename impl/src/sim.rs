@@ -40,6 +40,8 @@ pub struct Plan {
     pub sessions: usize,
     /// The most bytes of a datagram; few mean that messages travel in pieces.
     pub datagram_bytes: usize,
+    /// After how many slots a snapshot is taken.
+    pub snapshot_slots: u64,
     /// How many datagrams in a hundred are lost while there are faults.
     pub loss_percent: u64,
     /// How many arrive twice.
@@ -68,6 +70,7 @@ impl Plan {
             election_ms: if one_of(&[0, 1]) == 0 { 100 } else { 600 },
             sessions: usize::try_from(one_of(&[3, 1000, 1000])).unwrap_or(1000),
             datagram_bytes: usize::try_from(one_of(&[256, 1400, 60_000])).unwrap_or(1400),
+            snapshot_slots: one_of(&[7, 40, 100_000]),
             loss_percent: one_of(&[0, 2, 10, 30]),
             duplicate_percent: one_of(&[0, 5, 30]),
             fault_every: millis(i64::try_from(one_of(&[60, 250, 1_000])).unwrap_or(250)),
@@ -109,6 +112,14 @@ pub struct Findings {
     pub leader_changes: u64,
     /// Times that some server was seen to hold the lease.
     pub leases_seen: u64,
+    /// Snapshots that servers took.
+    pub snapshots: u64,
+    /// Snapshots that servers fetched from others.
+    pub snapshots_fetched: u64,
+    /// Snapshots that a disk damaged.
+    pub snapshots_damaged: u64,
+    /// Records that disks forgot because snapshots stand for them.
+    pub records_trimmed: u64,
 }
 
 impl Findings {
@@ -125,5 +136,9 @@ impl Findings {
         self.pauses += other.pauses;
         self.leader_changes += other.leader_changes;
         self.leases_seen += other.leases_seen;
+        self.snapshots += other.snapshots;
+        self.snapshots_fetched += other.snapshots_fetched;
+        self.snapshots_damaged += other.snapshots_damaged;
+        self.records_trimmed += other.records_trimmed;
     }
 }

@@ -107,4 +107,10 @@ pub struct Counters {
     pub applied: u64,
     /// Reads served.
     pub reads: u64,
+    /// Snapshots taken of this server's own state.
+    pub snapshots: u64,
+    /// Snapshots fetched from other servers.
+    pub snapshots_fetched: u64,
+    /// Snapshots that could not be written.
+    pub snapshots_failed: u64,
 }

@@ -15,6 +15,43 @@ pub enum Between<M> {
     Protocol(M),
     /// The sender leads no more, and would have the receiver lead: it need not wait for its election timer.
     Stand,
+    /// The sender lags, and asks for a part of a snapshot.
+    SnapshotAsk(SnapshotAsk),
+    /// A part of a snapshot.
+    SnapshotPiece(SnapshotPiece),
+}
+
+/// Which snapshot it is. Servers with the same state have the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Edition {
+    /// The last slot whose effect is in it.
+    pub slot: Slot,
+    /// How long it is.
+    pub bytes: u64,
+    /// The CRC32C of all of it.
+    pub checksum: u32,
+}
+
+/// Asks for the bytes of a snapshot from an offset on, as many as make a window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SnapshotAsk {
+    /// The least slot that will do.
+    pub least: Slot,
+    /// The snapshot that is being fetched; none before the first piece. Another one is sent from its beginning.
+    pub edition: Option<Edition>,
+    /// How many of its bytes the sender has.
+    pub offset: u64,
+}
+
+/// Some bytes of a snapshot.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SnapshotPiece {
+    /// The snapshot.
+    pub edition: Edition,
+    /// Where in it they belong.
+    pub offset: u64,
+    /// The bytes.
+    pub bytes: Payload,
 }
 
 /// A client's request. Sent again with the same number until it is answered.

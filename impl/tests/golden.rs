@@ -10,7 +10,7 @@ use std::{env, fs};
 use cluster::datagram::{DATAGRAM_BYTES_MIN, Origin, Packer, Sender, Unpacker, decode};
 use cluster::log::{Identity, Log, LogOptions};
 use cluster::payload::Payload;
-use cluster::wire::Between;
+use cluster::wire::{Between, Edition, SnapshotAsk, SnapshotPiece};
 use spec::{
     Command, Config, Durable, Effects, LocalTime, Message, Paxos, Record, Replica, Report, RequestId,
     ServerId, SessionId, Slot, Snapshot, Span, Update, View,
@@ -135,6 +135,21 @@ fn datagram_lines() -> Vec<Line> {
     }
     packer.push(260, &Between::<Message<Payload>>::Stand, |_| panic!("it fills no datagram")).unwrap();
     packer.flush(|datagram| lines.push(("stand", datagram.to_vec())));
+    let edition = Edition { slot: Slot(9), bytes: 300, checksum: 0xC0FFEE };
+    let snapshots: [(_, Between<Message<Payload>>); 2] = [
+        (
+            "snapshot-ask",
+            Between::SnapshotAsk(SnapshotAsk { least: Slot(7), edition: Some(edition), offset: 200 }),
+        ),
+        (
+            "snapshot-piece",
+            Between::SnapshotPiece(SnapshotPiece { edition, offset: 200, bytes: Payload::from("abc") }),
+        ),
+    ];
+    for (name, message) in snapshots {
+        packer.push(260, &message, |_| panic!("it fills no datagram")).unwrap();
+        packer.flush(|datagram| lines.push((name, datagram.to_vec())));
+    }
     // Also the first message of this process that travels in pieces: their number counts up.
     packer.push_bytes(260, &[0xAA; 500], |datagram| lines.push(("piece-0", datagram.to_vec()))).unwrap();
     packer.flush(|datagram| lines.push(("piece-1", datagram.to_vec())));

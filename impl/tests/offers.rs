@@ -1,4 +1,4 @@
-//! A peer of a later release offers a snapshot, which this driver cannot fetch: it goes on as it was.
+//! A peer offers a snapshot and then falls silent: the server goes on as it was.
 
 use std::net::UdpSocket;
 
@@ -12,12 +12,13 @@ use cluster::network::Udp;
 use cluster::payload::Payload;
 use cluster::rng::Rng;
 use cluster::spec::{Message, ServerId, Slot};
+use cluster::wire::Between;
 
 const CLUSTER: u64 = 1;
 const GROUP: u16 = 0;
 
 #[test]
-fn a_snapshot_that_is_offered_is_let_go_and_nothing_is_lost() {
+fn a_snapshot_that_is_offered_and_never_comes_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let udp = Udp::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -36,7 +37,7 @@ fn a_snapshot_that_is_offered_is_let_go_and_nothing_is_lost() {
 
     let origin = Origin { cluster: CLUSTER, sender: Sender::Server(1), incarnation: 1 };
     let mut packer = Packer::new(origin, config.datagram_bytes);
-    let offer: Message<Payload> = Message::SnapshotOffer { slot: Slot(9) };
+    let offer: Between<Message<Payload>> = Between::Protocol(Message::SnapshotOffer { slot: Slot(9) });
     packer.push(GROUP, &offer, |_| panic!("an offer fills no datagram")).unwrap();
     packer.flush(|datagram| {
         peer.send_to(datagram, own).unwrap();

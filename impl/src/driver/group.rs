@@ -7,8 +7,11 @@ use std::sync::mpsc::Sender;
 use spec::{Effect, LocalTime, Outcome, ReadId, Replica, RequestId, SessionId, Slot, View};
 
 use super::local::Local;
+use super::snapshots::Progress;
+use super::transfer::{Fetching, Sending};
 use crate::payload::Payload;
-use crate::state_machine::StateMachine;
+use crate::snapshot::Content;
+use crate::state_machine::{NotASnapshot, StateMachine};
 use crate::timers::Timers;
 use crate::wire::{Answer, Response};
 
@@ -45,6 +48,15 @@ pub(super) struct Group<S> {
     last_read: ReadId,
     /// Effects that wait until the batch is written: the state machine's and the clients' part.
     later: Vec<Effect<Payload>>,
+    /// A snapshot that a [`Effect::Restore`] is to put in the state machine's place.
+    incoming: Option<Content>,
+    /// Whether the state machine is behind the replica, for want of the snapshot that a restart found damaged.
+    pub(super) lacks_state: bool,
+    /// What is in the state machine already.
+    restored: Slot,
+    pub(super) progress: Progress,
+    pub(super) sending: Sending,
+    pub(super) fetching: Option<Fetching>,
 }
 
 impl<S: StateMachine> Group<S> {
@@ -67,7 +79,39 @@ impl<S: StateMachine> Group<S> {
             reads: BTreeMap::new(),
             last_read: 0,
             later: Vec::new(),
+            incoming: None,
+            lacks_state: false,
+            restored: Slot::NONE,
+            progress: Progress::default(),
+            sending: Sending::default(),
+            fetching: None,
         }
+    }
+
+    /// Starts from a snapshot; none although the log rests on one: nothing is applied until one has come.
+    pub(super) fn start_from(&mut self, content: Option<Content>) {
+        let base = self.replica.history().base();
+        (self.progress.logged, self.progress.tried) = (base, base);
+        self.lacks_state = content.is_none() && base > Slot::NONE;
+        self.incoming = content;
+    }
+
+    /// A snapshot is here, for the handlers to ask for if it is of use.
+    pub(super) fn offer_state(&mut self, content: Content) {
+        if self.lacks_state || content.slot() > self.replica.applied() {
+            self.lacks_state = false;
+            self.incoming = Some(content);
+        }
+    }
+
+    /// The state, the results and the sessions, once everything is applied; none if there is no state, or the state
+    /// machine gives none.
+    pub(super) fn content(&self) -> Option<Content> {
+        if self.lacks_state {
+            return None;
+        }
+        let state = self.machine.snapshot()?.into();
+        Some(Content { protocol: self.replica.snapshot(), results: self.results.clone(), state })
     }
 
     /// Notes who asked for a request; a repeated one is answered where it came from last.
@@ -89,12 +133,24 @@ impl<S: StateMachine> Group<S> {
 
     /// Applies, answers and serves, in the order in which the handlers listed it. Returns how many updates
     /// were applied and how many reads served.
-    pub(super) fn settle(&mut self, now: LocalTime, replies: &mut Vec<Reply>) -> (u64, u64) {
+    ///
+    /// # Errors
+    /// If the state machine does not take a snapshot.
+    pub(super) fn settle(
+        &mut self,
+        now: LocalTime,
+        replies: &mut Vec<Reply>,
+    ) -> Result<(u64, u64), NotASnapshot> {
         let (mut applied, mut served) = (0, 0);
+        if self.lacks_state {
+            return Ok((applied, served));
+        }
         let mut later = std::mem::take(&mut self.later);
         for effect in later.drain(..) {
             match effect {
+                Effect::Apply { slot, .. } if slot <= self.restored => {}
                 Effect::Apply { slot, session, value, .. } => {
+                    self.progress.bytes += value.0.len() as u64;
                     let result = self.machine.apply(slot, &value.0);
                     self.results.insert(session, (slot, result.into()));
                     applied += 1;
@@ -108,14 +164,20 @@ impl<S: StateMachine> Group<S> {
                     served += 1;
                 }
                 Effect::Refuse { read, view } => self.refuse(read, view, replies),
-                Effect::Restore(_) => unreachable!("the driver gives no snapshot to the handlers"),
+                Effect::Restore(_) => {
+                    if let Some(content) = self.incoming.take() {
+                        self.machine.restore(&content.state.0)?;
+                        self.restored = content.slot();
+                        self.results = content.results;
+                    }
+                }
                 Effect::Persist(_) | Effect::Send { .. } | Effect::Arm { .. } | Effect::Fetch { .. } => {
                     unreachable!("the driver carries these out itself")
                 }
             }
         }
         self.later = later; // Keeps the allocation.
-        (applied, served)
+        Ok((applied, served))
     }
 
     fn answer(&mut self, request: RequestId, outcome: Outcome, now: LocalTime, replies: &mut Vec<Reply>) {

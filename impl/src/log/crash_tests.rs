@@ -47,12 +47,12 @@ fn write(log: &mut Log, numbers: std::ops::Range<u64>) -> Result<(), (u64, LogEr
 
 /// A directory as the disk has it.
 #[derive(Clone, Default)]
-struct Disk {
+pub(super) struct Disk {
     files: BTreeMap<OsString, File>,
 }
 
 #[derive(Clone, Default)]
-struct File {
+pub(super) struct File {
     bytes: Vec<u8>,
     /// Changes since its last sync.
     pending: Vec<Call>,
@@ -60,6 +60,10 @@ struct File {
     given_up: Vec<Call>,
     /// Whether its name survives a power failure.
     is_named: bool,
+    /// What has the name if it does not.
+    former: Option<Box<File>>,
+    /// Whether its name may be gone after a power failure.
+    is_removed: bool,
 }
 
 impl File {
@@ -98,7 +102,7 @@ impl Disk {
         Self { files: paths.map(|path| (name(&path), file(path))).collect() }
     }
 
-    fn call(&mut self, call: &Call) {
+    pub(super) fn call(&mut self, call: &Call) {
         match call {
             Call::Create(path) => {
                 let is_named = self.files.get(&name(path)).is_some_and(|file| file.is_named);
@@ -113,7 +117,16 @@ impl Disk {
                     file.apply(&change, || true);
                 }
             }
-            Call::SyncDirectory => self.files.values_mut().for_each(|file| file.is_named = true),
+            Call::Rename(from, to) => {
+                let former = self.files.remove(&name(to)).filter(|file| file.is_named).map(Box::new);
+                let file = self.files.remove(&name(from)).unwrap();
+                self.files.insert(name(to), File { is_named: false, former, ..file });
+            }
+            Call::Remove(path) => self.files.get_mut(&name(path)).unwrap().is_removed = true,
+            Call::SyncDirectory => {
+                self.files.retain(|_, file| !file.is_removed);
+                self.files.values_mut().for_each(|file| (file.is_named, file.former) = (true, None));
+            }
         }
     }
 
@@ -134,13 +147,14 @@ impl Disk {
     }
 
     /// The directory after the power failed: `kept` says whether a sector, or a name, that was not synced survives.
-    fn after(&self, mut kept: impl FnMut() -> bool) -> TempDir {
+    pub(super) fn after(&self, mut kept: impl FnMut() -> bool) -> TempDir {
         let dir = tempfile::tempdir().unwrap();
         for (name, file) in &self.files {
-            if !file.is_named && !kept() {
+            if file.is_removed && kept() {
                 continue;
             }
-            let mut file = file.clone();
+            let file = if file.is_named || kept() { Some(file) } else { file.former.as_deref() };
+            let Some(mut file) = file.cloned() else { continue };
             for change in std::mem::take(&mut file.pending) {
                 file.apply(&change, &mut kept);
             }
@@ -150,7 +164,7 @@ impl Disk {
     }
 
     /// Everything that can be left, in some of the ways in which it can.
-    fn survivals(&self, seed: u64) -> Vec<TempDir> {
+    pub(super) fn survivals(&self, seed: u64) -> Vec<TempDir> {
         let mut rng = Rng::seeded(seed);
         let mut dirs = vec![self.after(|| true), self.after(|| false)];
         dirs.extend((0..SURVIVALS).map(|_| self.after(|| rng.percent(50))));

@@ -12,6 +12,9 @@ pub(super) enum Call {
     /// What was written where; the bytes that the call took.
     Write(PathBuf, u64, Vec<u8>),
     Sync(PathBuf),
+    /// From one name to another.
+    Rename(PathBuf, PathBuf),
+    Remove(PathBuf),
     SyncDirectory,
 }
 

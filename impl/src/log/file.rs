@@ -1,6 +1,6 @@
 //! The system calls that change a log, in one place: tests see each of them, and make it fail.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -62,6 +62,20 @@ impl FileExt for DataFile {
         let bytes = faults::write(&self.path, bytes, offset)?;
         self.file.write_at(bytes, offset)
     }
+}
+
+/// Gives a file another name, in the place of what had it.
+pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    faults::call(Call::Rename(from.to_owned(), to.to_owned()))?;
+    fs::rename(from, to)
+}
+
+/// Removes a file.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    faults::call(Call::Remove(path.to_owned()))?;
+    fs::remove_file(path)
 }
 
 /// Makes the names in a directory durable.

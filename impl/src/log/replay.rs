@@ -21,6 +21,7 @@ use super::format::{
     SegmentHeader, VERSION, is_zero, seed,
 };
 use super::segment::{path_of, segments_in};
+use super::snapshots::Marks;
 use super::{Damage, Identity, LogError, SegmentState, SegmentSummary, TornTail};
 use crate::payload::Payload;
 
@@ -42,6 +43,8 @@ pub(super) struct Replay {
     pub(super) last_write: Vec<u8>,
     /// What comes after `end` and must go.
     pub(super) torn: Option<TornTail>,
+    /// Where each group's snapshots stand.
+    pub(super) marks: Marks,
 }
 
 /// Reads the whole log of `identity` in `dir`.
@@ -54,7 +57,8 @@ pub(super) fn replay(dir: &Path, identity: Identity) -> Result<Replay, LogError>
 /// Reads the log of `identity` in `dir`. After an error `replay` holds what comes before the damage.
 pub(super) fn replay_into(replay: &mut Replay, dir: &Path, identity: Identity) -> Result<(), LogError> {
     let segments = segments_in(dir)?;
-    for (&segment, expected) in segments.iter().zip(1..) {
+    let first = segments.first().copied().unwrap_or(1);
+    for (&segment, expected) in segments.iter().zip(first..) {
         let path = path_of(dir, expected);
         if segment != expected {
             let damage = Damage::SegmentMissing;
@@ -63,7 +67,13 @@ pub(super) fn replay_into(replay: &mut Replay, dir: &Path, identity: Identity) -
         let bytes = fs::read(&path).map_err(LogError::disk(&path, 0, "read the segment"))?;
         replay.segment = segment;
         let is_last = Some(&segment) == segments.last();
-        Reader { path, bytes: &bytes, identity, is_last, offset: 0, replay }.read()?;
+        Reader { path, bytes: &bytes, identity, is_last, is_first: segment == first, offset: 0, replay }
+            .read()?;
+    }
+    if first > 1 && !(replay.marks.are_complete() && replay.segments.iter().any(|read| read.records > 0)) {
+        // Only what a snapshot stands for is ever removed.
+        let damage = Damage::SegmentMissing;
+        return Err(LogError::Damaged { path: path_of(dir, first - 1), offset: 0, record: 1, damage });
     }
     Ok(())
 }
@@ -92,6 +102,7 @@ struct Reader<'a> {
     bytes: &'a [u8],
     identity: Identity,
     is_last: bool,
+    is_first: bool,
     offset: usize,
     replay: &'a mut Replay,
 }
@@ -107,14 +118,14 @@ enum Found {
 
 impl Reader<'_> {
     fn read(mut self) -> Result<(), LogError> {
-        let records = self.replay.position.records;
+        let before = self.replay.records.len();
         let mut frames = 0;
         let read = self.read_frames(&mut frames);
         let rest = &self.bytes[self.offset..];
         self.replay.segments.push(SegmentSummary {
             bytes: self.bytes.len() as u64,
             frames,
-            records: self.replay.position.records - records,
+            records: (self.replay.records.len() - before) as u64,
             end: self.offset as u64,
             zeros: rest.iter().rev().take_while(|&&byte| byte == 0).count() as u64,
             state: match (&read, &self.replay.torn) {
@@ -130,9 +141,12 @@ impl Reader<'_> {
     /// Reads up to the segment's end or the first thing that is not whole, and counts the frames.
     fn read_frames(&mut self, frames: &mut u64) -> Result<(), LogError> {
         let seed = seed(self.identity, self.replay.segment);
-        if !self.read_header()? {
+        let Some(header) = self.read_header()? else {
             self.cut_off();
             return Ok(());
+        };
+        if self.is_first {
+            self.replay.position = header.start;
         }
         self.end_write(SEGMENT_HEADER_BYTES);
         loop {
@@ -151,20 +165,24 @@ impl Reader<'_> {
         }
     }
 
-    /// Checks the segment's header. False: its write was cut short.
-    fn read_header(&self) -> Result<bool, LogError> {
+    /// The segment's header; none if its write was cut short.
+    fn read_header(&self) -> Result<Option<SegmentHeader>, LogError> {
         match SegmentHeader::decode(self.bytes) {
             Ok(header) if header.identity != self.identity => Err(LogError::WrongIdentity {
                 path: self.path.clone(),
                 found: header.identity,
                 expected: self.identity,
             }),
-            Ok(header) if header.segment != self.replay.segment || header.start != self.replay.position => {
+            // What the first one comes after was removed, or is nothing.
+            Ok(header)
+                if header.segment != self.replay.segment
+                    || (header.start != self.replay.position && !(self.is_first && header.segment > 1)) =>
+            {
                 Err(self.damaged(Damage::Chain))
             }
-            Ok(_) => Ok(true),
+            Ok(header) => Ok(Some(header)),
             // Anything follows a header only once it is durable.
-            Err(HeaderError::Unwritten) if self.is_last && self.holds_no_more_than_a_header() => Ok(false),
+            Err(HeaderError::Unwritten) if self.is_last && self.holds_no_more_than_a_header() => Ok(None),
             Err(HeaderError::Newer(found)) => {
                 Err(LogError::NewerVersion { path: self.path.clone(), found, supported: VERSION })
             }
@@ -227,7 +245,13 @@ impl Reader<'_> {
         let body_bytes = usize::try_from(header.body_bytes).unwrap_or(usize::MAX);
         let body = body_of(self.bytes, self.offset, header).and_then(|body| body.get(..body_bytes));
         let read = body.and_then(|body| match header.kind {
-            FrameKind::Records => read_records(body, &mut self.replay.records),
+            FrameKind::Records => {
+                let before = self.replay.records.len();
+                let count = read_records(body, &mut self.replay.records);
+                let added = self.replay.records.iter().skip(before);
+                added.for_each(|(group, record)| self.replay.marks.note(*group, record, self.replay.segment));
+                count
+            }
             FrameKind::Boot => {
                 self.replay.position.boots = u64::from_le_bytes(body.try_into().ok()?);
                 Some(0)

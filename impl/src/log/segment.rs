@@ -130,6 +130,6 @@ pub(super) fn create_directory(dir: &Path) -> Result<(), LogError> {
     sync_directory(parent)
 }
 
-fn sync_directory(dir: &Path) -> Result<(), LogError> {
+pub(super) fn sync_directory(dir: &Path) -> Result<(), LogError> {
     file::sync_directory(dir).map_err(LogError::disk(dir, 0, "sync the directory"))
 }

@@ -1,18 +1,19 @@
 //! One simulated computer: its clock, its disk, its network card, and its power.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use spec::{LocalTime, Record, Span};
+use spec::{LocalTime, Record, Slot, Span};
 
 use crate::clock::{Clock, millis};
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, SnapshotError};
 use crate::network::Network;
 use crate::payload::Payload;
 use crate::rng::Rng;
+use crate::snapshot::Content;
 
 /// How much faster one clock may run than another, in millionths.
 pub(super) const DRIFT_PPM: u32 = 10_000;
@@ -39,6 +40,8 @@ pub(super) struct Hardware {
     clock_ppm: i64,
     pub(super) durable: Vec<(u16, Record<Payload>)>,
     written: Vec<(u16, Record<Payload>)>,
+    /// Snapshots by group and slot.
+    snapshots: BTreeMap<(u16, Slot), Vec<u8>>,
     pub(super) arrived: VecDeque<(SocketAddr, Vec<u8>)>,
     pub(super) sent: Vec<Sent>,
     /// Whether syncs may be slow and the process be left aside.
@@ -50,6 +53,10 @@ pub(super) struct Hardware {
     pub(super) cut_syncs: u64,
     pub(super) records_lost: u64,
     pub(super) pauses: u64,
+    /// Records that the disk forgot because a snapshot stands for them.
+    pub(super) records_trimmed: u64,
+    /// Snapshots that it damaged.
+    pub(super) snapshots_damaged: u64,
 }
 
 impl Hardware {
@@ -66,6 +73,7 @@ impl Hardware {
             clock_ppm,
             durable: Vec::new(),
             written: Vec::new(),
+            snapshots: BTreeMap::new(),
             arrived: VecDeque::new(),
             sent: Vec::new(),
             troubled: true,
@@ -74,6 +82,8 @@ impl Hardware {
             cut_syncs: 0,
             records_lost: 0,
             pauses: 0,
+            records_trimmed: 0,
+            snapshots_damaged: 0,
         }
     }
 
@@ -105,6 +115,28 @@ impl Hardware {
         self.arrived.clear();
         self.power_for = None;
         self.dead = true;
+    }
+
+    /// Forgets what comes before the second newest snapshot's record of the only group, and older snapshots.
+    fn trim(&mut self) {
+        let marks = self.durable.iter().enumerate().filter_map(|(at, (_, record))| match record {
+            Record::Snapshot(snapshot) => Some((at, snapshot.slot)),
+            _ => None,
+        });
+        let marks: Vec<_> = marks.collect();
+        let [.., (at, slot), _] = marks[..] else { return };
+        self.records_trimmed += at as u64;
+        self.durable.drain(..at);
+        self.snapshots.retain(|&(_, kept), _| kept >= slot);
+    }
+
+    /// The disk damages the newest snapshot, or all of them.
+    pub(super) fn damage_snapshots(&mut self) {
+        let count = if self.rng.percent(50) { 1 } else { self.snapshots.len() };
+        for body in self.snapshots.values_mut().rev().take(count) {
+            body.clear();
+            self.snapshots_damaged += 1;
+        }
     }
 
     /// Does one thing that takes power. Whether there was any.
@@ -165,7 +197,29 @@ impl Disk for SimDisk {
         hardware.ahead = Span(hardware.ahead.0 + hardware.rng.part_of(longest).0);
         let written = std::mem::take(&mut hardware.written);
         hardware.durable.extend(written);
+        hardware.trim();
         Ok(())
+    }
+
+    fn write_snapshot(&mut self, group: u16, slot: Slot, body: &[u8]) -> Result<(), DiskError> {
+        let mut hardware = self.0.borrow_mut();
+        if !hardware.spend_power() {
+            return Err(DiskError::PowerFailure);
+        }
+        hardware.snapshots.insert((group, slot), body.to_vec());
+        Ok(())
+    }
+
+    fn snapshots(&self, group: u16) -> Vec<Slot> {
+        let hardware = self.0.borrow();
+        hardware.snapshots.keys().rev().filter(|&&(of, _)| of == group).map(|&(_, slot)| slot).collect()
+    }
+
+    fn read_snapshot(&self, group: u16, slot: Slot) -> Result<Content, SnapshotError> {
+        let hardware = self.0.borrow();
+        let body = hardware.snapshots.get(&(group, slot)).map_or(&[][..], |body| &body[..]);
+        Content::decode(body)
+            .map_err(|reason| SnapshotError { path: "simulated".into(), reason: reason.to_string() })
     }
 }
 

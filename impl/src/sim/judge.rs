@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use spec::Slot;
 
-use crate::state_machine::StateMachine;
+use crate::state_machine::{NotASnapshot, StateMachine};
 
 /// What has been applied anywhere, and what was said to clients.
 #[derive(Debug, Default)]
@@ -112,6 +112,16 @@ impl StateMachine for Ledger {
 
     fn query(&self, _: &[u8]) -> Vec<u8> {
         self.length.to_le_bytes().to_vec()
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        Some(self.length.to_le_bytes().to_vec())
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), NotASnapshot> {
+        let length = snapshot.try_into().map_err(|_| NotASnapshot("no ledger".into()))?;
+        self.length = u64::from_le_bytes(length);
+        Ok(())
     }
 }
 

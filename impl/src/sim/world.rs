@@ -13,7 +13,7 @@ use super::judge::{Judge, Ledger};
 use super::{Findings, Plan};
 use crate::clock::millis;
 use crate::config::NodeConfig;
-use crate::driver::{Driver, Identity, Stopped};
+use crate::driver::{Driver, Identity, SnapshotPolicy, Stopped};
 use crate::node::GROUP;
 use crate::rng::Rng;
 
@@ -112,11 +112,16 @@ impl World {
             }
         }
         self.final_check()?;
+        for index in 0..self.servers.len() {
+            self.note_snapshots(index);
+        }
         for server in &self.servers {
             let hardware = server.hardware.borrow();
             self.findings.cut_syncs += hardware.cut_syncs;
             self.findings.records_lost += hardware.records_lost;
             self.findings.pauses += hardware.pauses;
+            self.findings.records_trimmed += hardware.records_trimmed;
+            self.findings.snapshots_damaged += hardware.snapshots_damaged;
         }
         Ok(self.findings)
     }
@@ -188,7 +193,9 @@ impl World {
         let hardware = || Rc::clone(&server.hardware);
         let (clock, disk, network) = (SimClock(hardware()), SimDisk(hardware()), SimNetwork(hardware()));
         let rng = Rng::seeded(self.rng.next_u64());
-        let mut driver = Driver::new(identity, clock, disk, network, rng);
+        let slots = self.plan.snapshot_slots;
+        let driver = Driver::new(identity, clock, disk, network, rng);
+        let mut driver = driver.with_snapshots(SnapshotPolicy { slots, ..SnapshotPolicy::default() });
         let ledger = Ledger::new(Rc::clone(&self.judge));
         let records = records.into_iter().map(|(_, record)| record);
         let config = self.plan.config(id, &self.addresses);
@@ -216,7 +223,7 @@ impl World {
             server.busy_until = self.now + hardware.ahead.0;
             (std::mem::take(&mut hardware.sent), hardware.dead)
         };
-        if let Err(Stopped::Network(error)) = stepped {
+        if let Err(error @ (Stopped::Network(_) | Stopped::State(_))) = stepped {
             self.judge.borrow_mut().complain(|| format!("server {index} stopped: {error}"));
         }
         for (at, to, datagram) in sent {
@@ -229,9 +236,23 @@ impl World {
 
     fn go_down(&mut self, index: usize) {
         self.findings.power_failures += 1;
+        self.note_snapshots(index);
+        let damages = index == 0 && self.servers.len() > 1 && self.faults() && self.rng.percent(30);
         let server = &mut self.servers[index];
+        if damages {
+            server.hardware.borrow_mut().damage_snapshots();
+        }
         server.driver = None;
         server.starts_at = self.now + self.rng.part_of(DOWN_MAX).0;
+    }
+
+    /// Counts the snapshots of a server whose counters are about to be gone.
+    fn note_snapshots(&mut self, index: usize) {
+        let status = self.servers[index].driver.as_ref().and_then(|driver| driver.status(GROUP));
+        if let Some(counters) = status.map(|status| status.counters) {
+            self.findings.snapshots += counters.snapshots;
+            self.findings.snapshots_fetched += counters.snapshots_fetched;
+        }
     }
 
     fn faults(&self) -> bool {
@@ -335,6 +356,10 @@ impl World {
         let first = self.applied(0);
         first.is_some()
             && (0..self.servers.len()).all(|index| self.applied(index) == first)
+            && self
+                .servers
+                .iter()
+                .all(|server| server.driver.as_ref().is_some_and(|driver| driver.has_state(GROUP)))
             && !self.customers.iter().any(Customer::waits)
     }
 

@@ -1,0 +1,275 @@
+//! Taking snapshots, and starting from them.
+//!
+//! A snapshot's record goes into the log as soon as its file is durable. The handlers forget the values that it
+//! stands for only when the next one is taken, so that a server which lags a little needs values and no snapshot.
+
+use spec::{Durable, Record, Slot, Snapshot, View};
+
+use super::Driver;
+use super::group::Group;
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::network::Network;
+use crate::payload::Payload;
+use crate::snapshot::Content;
+use crate::state_machine::StateMachine;
+
+/// A log that lacks more slots in a row than this is not one that a snapshot's loss can be made up from.
+const GAP_SLOTS_MAX: u64 = 1 << 20;
+/// While a snapshot is being sent, the next one is put off for at most so many intervals.
+const INTERVALS_PUT_OFF_MAX: u64 = 8;
+
+/// When a group's state machine is to be written to a snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SnapshotPolicy {
+    /// After so many slots.
+    pub slots: u64,
+    /// After updates of so many bytes.
+    pub bytes: u64,
+}
+
+impl Default for SnapshotPolicy {
+    fn default() -> Self {
+        Self { slots: 100_000, bytes: 64 << 20 }
+    }
+}
+
+/// How far a group's snapshots have come.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// The last slot of the latest snapshot, or of the last try.
+    pub(super) tried: Slot,
+    /// The last slot of the latest snapshot whose record is in the log.
+    pub(super) logged: Slot,
+    /// The bytes of updates applied since the last try.
+    pub(super) bytes: u64,
+    /// Whether somebody asks for a later snapshot than there is.
+    pub(super) is_asked_for: bool,
+    /// A snapshot that the handlers are not told of yet.
+    held_back: Option<Snapshot>,
+}
+
+impl Progress {
+    fn is_due(&self, applied: Slot, policy: SnapshotPolicy, intervals: u64) -> bool {
+        let slots = applied.0.saturating_sub(self.tried.0);
+        let is_far = |so_far: u64, interval: u64| so_far >= interval.saturating_mul(intervals);
+        slots > 0 && (self.is_asked_for || is_far(slots, policy.slots) || is_far(self.bytes, policy.bytes))
+    }
+}
+
+/// What must be kept of the records before a snapshot's: views, terms, and the votes and chosen values above it.
+pub fn checkpoint(durable: &Durable<Payload>, slot: Slot) -> Vec<Record<Payload>> {
+    let mut records = vec![
+        Record::Attempt(durable.attempted),
+        Record::Promise(durable.promised),
+        Record::GrantTerm(durable.grant_term),
+    ];
+    for (slot, entry) in durable.history.above(slot) {
+        let command = || entry.command.clone();
+        if entry.view > View::NONE {
+            records.push(Record::Vote { view: entry.view, slot, command: command() });
+        }
+        if entry.committed {
+            records.push(Record::Learnt { slot, command: command() });
+        }
+    }
+    records
+}
+
+/// What a group starts from.
+pub(super) struct Start {
+    pub(super) durable: Durable<Payload>,
+    /// The snapshot at the history's base. None although there is a base: no server's state is here, and one must be
+    /// fetched.
+    pub(super) content: Option<Content>,
+    /// What is wrong with snapshots that could not be used.
+    pub(super) alarms: Vec<String>,
+}
+
+/// Starts from the newest snapshot that is whole, if the log has what comes after it.
+pub(super) fn start(disk: &impl Disk, group: u16, records: &[Record<Payload>]) -> Start {
+    let mut alarms = Vec::new();
+    for slot in disk.snapshots(group) {
+        match disk.read_snapshot(group, slot) {
+            Ok(content) => {
+                if let Some(durable) = sum(Some(content.protocol.clone()), records) {
+                    return Start { durable, content: Some(content), alarms };
+                }
+            }
+            Err(error) => alarms.push(format!("{error}. It is left as it is, and not used")),
+        }
+    }
+    if let Some(durable) = sum(None, records) {
+        return Start { durable, content: None, alarms };
+    }
+    Start { durable: records.iter().cloned().collect(), content: None, alarms }
+}
+
+/// What a group would start from, for tests of a disk.
+#[cfg(test)]
+pub(crate) fn start_of(
+    disk: &impl Disk,
+    group: u16,
+    records: &[Record<Payload>],
+) -> (Durable<Payload>, Option<Content>) {
+    let Start { durable, content, .. } = start(disk, group, records);
+    (durable, content)
+}
+
+/// The sum of the records above a snapshot. None if they rest on a later one: leaving that out would take votes
+/// that it stands for as chosen.
+fn sum(snapshot: Option<Snapshot>, records: &[Record<Payload>]) -> Option<Durable<Payload>> {
+    let mut durable = Durable::default();
+    durable.apply(Record::Snapshot(snapshot.unwrap_or_default()));
+    for record in records {
+        match record {
+            Record::Snapshot(later) if later.slot > durable.history.committed() => return None,
+            Record::Snapshot(_) => {}
+            Record::Vote { slot, .. } | Record::Learnt { slot, .. }
+                if slot.0 > durable.history.last().0.saturating_add(GAP_SLOTS_MAX) =>
+            {
+                return None;
+            }
+            _ => durable.apply(record.clone()),
+        }
+    }
+    Some(durable)
+}
+
+impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
+    /// Takes snapshots after so many slots or bytes, instead of the default.
+    #[must_use]
+    pub fn with_snapshots(mut self, policy: SnapshotPolicy) -> Self {
+        self.snapshot_policy = policy;
+        self
+    }
+
+    /// What went wrong without stopping the server, since this was last asked.
+    pub fn take_alarms(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.alarms)
+    }
+
+    /// Whether a group's state machine is here, and not still to be fetched because its snapshots were found damaged.
+    pub fn has_state(&self, group: u16) -> bool {
+        self.groups.get(&group).is_some_and(|group| !group.lacks_state)
+    }
+
+    /// Takes a snapshot of each group whose time has come. Everything that was listed has been carried out.
+    pub(super) fn take_snapshots(&mut self) {
+        let now = self.clock.now();
+        for id in self.group_ids() {
+            let Some(group) = self.groups.get_mut(&id) else { continue };
+            let intervals = if group.sending.is_in_use(now) { INTERVALS_PUT_OFF_MAX } else { 1 };
+            let applied = group.replica.applied();
+            if !group.progress.is_due(applied, self.snapshot_policy, intervals) {
+                continue;
+            }
+            (group.progress.tried, group.progress.bytes, group.progress.is_asked_for) = (applied, 0, false);
+            let Some(content) = group.content() else { continue };
+            match self.disk.write_snapshot(id, applied, &content.encode()) {
+                Ok(()) => self.log_own(id, &content.protocol),
+                Err(error) => {
+                    self.counters.snapshots_failed += 1;
+                    self.alarms.push(format!(
+                        "no snapshot up to slot {applied} was taken, so the log is kept and grows: {error}"
+                    ));
+                }
+            }
+        }
+    }
+
+    /// This server's own snapshot is durable: its record goes into the log, and the handlers may forget what the one before
+    /// it stands for.
+    fn log_own(&mut self, id: u16, snapshot: &Snapshot) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        self.counters.snapshots += 1;
+        let former = group.progress.held_back.replace(snapshot.clone());
+        self.append_snapshot(id, snapshot);
+        if let Some(former) = former {
+            self.input(id, |replica, now, effects| replica.install(former, now, effects));
+        }
+    }
+
+    /// Another server's snapshot has come: the handlers are told of it once it is durable.
+    pub(super) fn install_fetched(&mut self, id: u16, content: Content, body: &[u8]) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        if content.slot() <= group.replica.history().base() && !group.lacks_state {
+            return;
+        }
+        if let Err(error) = self.disk.write_snapshot(id, content.slot(), body) {
+            self.counters.snapshots_failed += 1;
+            self.alarms.push(format!("a snapshot that was fetched could not be kept: {error}"));
+            return;
+        }
+        self.counters.snapshots_fetched += 1;
+        let snapshot = content.protocol.clone();
+        group.offer_state(content);
+        self.append_snapshot(id, &snapshot);
+        self.input(id, |replica, now, effects| replica.install(snapshot, now, effects));
+    }
+
+    /// Writes a snapshot's record, with what must be kept of those before it. One frame of the log holds all of
+    /// that.
+    fn append_snapshot(&mut self, id: u16, snapshot: &Snapshot) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let records = records_of(group, snapshot);
+        for record in &records {
+            self.disk.append(id, record);
+        }
+        self.unsynced += records.len();
+        self.counters.records += records.len() as u64;
+    }
+}
+
+fn records_of<S: StateMachine>(group: &mut Group<S>, snapshot: &Snapshot) -> Vec<Record<Payload>> {
+    group.progress.logged = snapshot.slot;
+    group.progress.tried = group.progress.tried.max(snapshot.slot);
+    let mut records = vec![Record::Snapshot(snapshot.clone())];
+    records.extend(checkpoint(group.replica.durable(), snapshot.slot));
+    records
+}
+
+#[cfg(test)]
+mod tests {
+    use spec::{Command, ServerId, Sessions, Span};
+
+    use super::*;
+
+    const VIEW: View = View::new(3, ServerId(1));
+
+    fn vote(slot: u64) -> Record<Payload> {
+        Record::Vote { view: VIEW, slot: Slot(slot), command: Command::Open { nonce: slot } }
+    }
+
+    fn snapshot(slot: u64) -> Snapshot {
+        Snapshot { slot: Slot(slot), sessions: Sessions::default() }
+    }
+
+    fn before() -> Vec<Record<Payload>> {
+        vec![
+            Record::Attempt(View::new(9, ServerId(0))),
+            Record::GrantTerm(Span(12)),
+            vote(1),
+            vote(2),
+            Record::Committed(Slot(2)),
+            vote(4),
+            Record::Learnt { slot: Slot(6), command: Command::Open { nonce: 6 } },
+        ]
+    }
+
+    #[test]
+    fn a_checkpoint_stands_for_every_record_before_it() {
+        let all = sum(Some(snapshot(2)), &before()).unwrap();
+        let kept = checkpoint(&before().into_iter().collect(), Slot(2));
+        assert_eq!(sum(Some(snapshot(2)), &kept).unwrap(), all);
+        assert_eq!((all.promised, all.grant_term, all.history.last()), (VIEW, Span(12), Slot(6)));
+    }
+
+    #[test]
+    fn an_older_snapshot_does_only_where_the_log_has_what_the_newer_one_stands_for() {
+        let with = |slot| before().into_iter().chain([Record::Snapshot(snapshot(slot))]).collect::<Vec<_>>();
+        assert_eq!(sum(Some(snapshot(1)), &with(2)).unwrap().history.committed(), Slot(2));
+        assert!(sum(None, &with(2)).is_some(), "the log has everything");
+        assert_eq!(sum(Some(snapshot(1)), &with(5)), None, "slot 3 is in the newer snapshot only");
+    }
+}
