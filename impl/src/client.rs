@@ -1,25 +1,30 @@
 //! A client over UDP: proposes updates and reads, retries until it has an answer or its time is over.
 
 mod conversation;
+mod pool;
 mod survey;
+mod watch;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use spec::{LocalTime, Slot, Span};
+use spec::{LocalTime, ServerId, Slot, Span};
 use thiserror::Error;
 
 pub use conversation::{Conversation, Ended, Operation};
+pub use pool::{Pool, Ticket};
 pub use survey::survey;
+pub use watch::Watch;
 
 use crate::clock::{BootClock, Clock};
-use crate::datagram::{self, Origin, Unpacker};
+use crate::datagram::{self, MESSAGE_BYTES_MAX, Origin, Unpacker};
 use crate::driver::outbox::Outbox;
 use crate::network::{Network, Udp};
 use crate::payload::Payload;
 use crate::rng::Rng;
 use crate::status::Counters;
+pub use crate::wire::Event;
 use crate::wire::{Request, Response};
 
 /// The largest datagram that UDP can carry.
@@ -38,10 +43,10 @@ pub struct Destination {
     pub datagram_bytes: usize,
 }
 
-/// Why an operation has no result.
+/// Why an operation has no result. What leaves open whether an update was applied says *outcome unknown*.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// No answer in time.
+    /// No answer to an update in time.
     #[error(
         "outcome unknown: no answer within {} ms; an update may or may not have been applied. Check with a \
          read before you repeat it",
@@ -54,12 +59,57 @@ pub enum ClientError {
          opened since; the update may or may not have been applied. Check with a read before you repeat it"
     )]
     SessionLost,
+    /// No answer to a question in time.
+    #[error(
+        "no answer within {} ms; nothing was changed. Are the servers up (`cluster status`), and more than \
+         half of them?",
+        .0.as_millis()
+    )]
+    NoAnswer(Duration),
+    /// The update or query fits no message. It was not sent, so it was not applied.
+    #[error("{bytes} bytes are too long: a request takes at most {max}. Nothing was sent")]
+    TooLong {
+        /// What was given.
+        bytes: usize,
+        /// What is possible.
+        max: usize,
+    },
+    /// What was learnt at the slot asked for is no longer in the servers' logs.
+    #[error(
+        "slot {asked} is no longer in the log, which begins at slot {first}: read the state afresh and watch from \
+         there on"
+    )]
+    Compacted {
+        /// The slot asked for.
+        asked: Slot,
+        /// The first slot that is there.
+        first: Slot,
+    },
+    /// The leader has not heard of a server that could take over.
+    #[error(
+        "the leader has heard nothing lately of a server that could take over, and leads on; see `cluster status`"
+    )]
+    NoSuccessor,
     /// The socket failed.
     #[error("the socket of this client failed: {0}")]
     Io(#[from] io::Error),
 }
 
-/// A client with a socket of its own. One operation at a time.
+/// The longest update or query: what else is in a message with it fits beside.
+pub const REQUEST_BYTES_MAX: usize = MESSAGE_BYTES_MAX - 1024;
+
+/// An answer from one server's state, which may be old: updates that were acknowledged may be missing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stale {
+    /// What the state machine said.
+    pub value: Vec<u8>,
+    /// The last slot that its state reflects.
+    pub as_of: Slot,
+    /// Which server answered.
+    pub server: SocketAddr,
+}
+
+/// A client with a socket of its own. One operation at a time; a [`Pool`] has several under way.
 #[derive(Debug)]
 pub struct Client {
     link: Link,
@@ -78,6 +128,17 @@ impl Client {
         Ok(Self { link, conversation, patience })
     }
 
+    /// How long it waits for an answer.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// From now on, waits for an answer as long as this.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
     /// Proposes an update; returns its slot and the state machine's result once it is applied.
     ///
     /// It is applied at most once however often it has to be sent.
@@ -85,9 +146,9 @@ impl Client {
     /// # Errors
     /// [`ClientError::OutcomeUnknown`] and [`ClientError::SessionLost`] leave open whether it was applied.
     pub fn propose(&mut self, update: &[u8]) -> Result<(Slot, Vec<u8>), ClientError> {
-        match self.run(Operation::Propose(update.to_vec().into()))? {
+        match self.run(Operation::Propose(payload(update)?))? {
             Ended::Applied { slot, result } => Ok((slot, result.0.to_vec())),
-            Ended::SessionLost | Ended::Value(_) => Err(ClientError::SessionLost),
+            _ => Err(ClientError::SessionLost),
         }
     }
 
@@ -96,16 +157,59 @@ impl Client {
     /// # Errors
     /// If there is no answer in time.
     pub fn read(&mut self, query: &[u8]) -> Result<Vec<u8>, ClientError> {
-        match self.run(Operation::Read(query.to_vec().into()))? {
-            Ended::Value(Payload(value)) => Ok(value.to_vec()),
-            Ended::SessionLost | Ended::Applied { .. } => Err(ClientError::SessionLost),
+        self.read_as_of(query).map(|(_, value)| value)
+    }
+
+    /// Like [`Client::read`], with the last slot that the answer reflects.
+    ///
+    /// # Errors
+    /// If there is no answer in time.
+    pub fn read_as_of(&mut self, query: &[u8]) -> Result<(Slot, Vec<u8>), ClientError> {
+        match self.run(Operation::Read(payload(query)?))? {
+            Ended::Value { value, as_of } => Ok((as_of, value.0.to_vec())),
+            _ => Err(ClientError::NoAnswer(self.patience)),
+        }
+    }
+
+    /// Asks the state machine of one server, however old its state is: `server` if one is named and answers, else
+    /// any. It needs no leader and no quorum.
+    ///
+    /// # Errors
+    /// If there is no answer in time.
+    pub fn read_stale(&mut self, query: &[u8], server: Option<SocketAddr>) -> Result<Stale, ClientError> {
+        if let Some(server) = server {
+            self.conversation.prefer(server);
+        }
+        match self.run(Operation::ReadStale(payload(query)?))? {
+            Ended::Value { value, as_of } => {
+                Ok(Stale { value: value.0.to_vec(), as_of, server: self.conversation.target() })
+            }
+            _ => Err(ClientError::NoAnswer(self.patience)),
+        }
+    }
+
+    /// Watches what is learnt from slot `first` on.
+    pub fn watch(&mut self, first: Slot) -> Watch<'_> {
+        Watch::new(self, first)
+    }
+
+    /// Makes `to` the leader, or the most up-to-date server but the leader if none is named. Returns which server was
+    /// told to lead, or leads already; it stands for election at once, and whether it won is for a survey to say.
+    ///
+    /// # Errors
+    /// If nobody could take over, or there is no answer in time.
+    pub fn transfer(&mut self, to: Option<ServerId>) -> Result<ServerId, ClientError> {
+        match self.run(Operation::Transfer(to))? {
+            Ended::Transferred(to) => Ok(to),
+            Ended::NoSuccessor => Err(ClientError::NoSuccessor),
+            _ => Err(ClientError::NoAnswer(self.patience)),
         }
     }
 
     fn run(&mut self, operation: Operation) -> Result<Ended, ClientError> {
         let begun = self.link.now();
-        let patience = Span(i64::try_from(self.patience.as_nanos()).unwrap_or(i64::MAX));
-        let deadline = begun + patience;
+        let deadline = begun + span(self.patience);
+        let changes = matches!(operation, Operation::Propose(_));
         self.conversation.begin(operation, begun);
         while self.link.now() < deadline {
             while let Some((to, request)) = self.conversation.poll(self.link.now()) {
@@ -121,8 +225,28 @@ impl Client {
                 }
             }
         }
-        Err(ClientError::OutcomeUnknown(self.patience))
+        self.conversation.give_up();
+        Err(too_late(changes, self.patience))
     }
+}
+
+/// Only what changes something has an outcome to be unsure of.
+fn too_late(changes: bool, patience: Duration) -> ClientError {
+    if changes { ClientError::OutcomeUnknown(patience) } else { ClientError::NoAnswer(patience) }
+}
+
+fn payload(bytes: &[u8]) -> Result<Payload, ClientError> {
+    check_length(bytes.len())?;
+    Ok(bytes.to_vec().into())
+}
+
+fn check_length(bytes: usize) -> Result<(), ClientError> {
+    let max = REQUEST_BYTES_MAX;
+    if bytes > max { Err(ClientError::TooLong { bytes, max }) } else { Ok(()) }
+}
+
+fn span(duration: Duration) -> Span {
+    Span(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX / 2))
 }
 
 /// A client's socket, and the framing of what goes through it.
@@ -162,6 +286,14 @@ impl Link {
 
     fn send(&mut self, to: SocketAddr, request: &Request) {
         self.outbox.push(to, self.group, request, &mut self.udp, &mut self.counters);
+        self.outbox.flush(&mut self.udp, &mut self.counters);
+    }
+
+    /// Sends several requests; those to the same server share datagrams.
+    fn send_all(&mut self, requests: &[(SocketAddr, Request)]) {
+        for (to, request) in requests {
+            self.outbox.push(*to, self.group, request, &mut self.udp, &mut self.counters);
+        }
         self.outbox.flush(&mut self.udp, &mut self.counters);
     }
 

@@ -9,6 +9,8 @@
 //! A node hosts any number of groups over one socket and one log.
 
 mod group;
+mod hand_over;
+mod learnt;
 mod local;
 pub(crate) mod outbox;
 mod snapshots;
@@ -21,7 +23,7 @@ use std::sync::mpsc::Sender;
 
 use spec::{
     Command, Config, ConfigError, Effect, Effects, LocalTime, Message, Paxos, Record, Replica, RequestId,
-    Role, ServerId, Slot, Span, Timer, View, When,
+    ServerId, Slot, Span, Timer, View, When,
 };
 use thiserror::Error;
 
@@ -35,6 +37,7 @@ use crate::state_machine::{NotASnapshot, StateMachine};
 use crate::status::{Counters, Status};
 use crate::wire::{Answer, Ask, Between, Request, Response};
 use group::{Asker, Group, Reply};
+use hand_over::Heard;
 use local::Local;
 pub use local::{Learnt, SessionLost};
 use outbox::Outbox;
@@ -131,6 +134,7 @@ pub struct Driver<C, D, N, S> {
     /// Records that were appended since the last sync.
     unsynced: usize,
     replies: Vec<Reply>,
+    heard: Heard,
     counters: Counters,
     snapshot_policy: SnapshotPolicy,
     /// What went wrong without stopping the server.
@@ -165,6 +169,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             held: Vec::new(),
             unsynced: 0,
             replies: Vec::new(),
+            heard: Heard::default(),
             counters: Counters::default(),
             snapshot_policy: SnapshotPolicy::default(),
             alarms: Vec::new(),
@@ -283,9 +288,10 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
 
     fn on_message(&mut self, group: u16, from: ServerId, body: &[u8]) {
         match datagram::decode(body) {
-            Ok(Between::Protocol(message)) => self.input(group, |replica, now, effects| {
-                replica.receive(from, message, now, effects);
-            }),
+            Ok(Between::Protocol(message)) => {
+                self.heard.note(group, from, &message, self.clock.now());
+                self.input(group, |replica, now, effects| replica.receive(from, message, now, effects));
+            }
             // A timer may run out at any time, so this is safe whoever asks for it, and whenever.
             Ok(Between::Stand) => self.input(group, |replica, now, effects| {
                 replica.timeout(Timer::Election, now, effects);
@@ -318,6 +324,14 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             Ask::Read(query) => self.read(id, asker, query),
             Ask::Status => self.replies.extend(self.status(id).map(|s| reply(Answer::Status(Box::new(s))))),
             Ask::Learnt(slot) => self.replies.push(reply(Answer::Learnt(self.learnt(id, slot)))),
+            Ask::ReadStale(query) => self.replies.push(reply(group.value(&query))),
+            Ask::Since(first) => {
+                self.replies.push(reply(group.applied.since(first, group.replica.history())));
+            }
+            Ask::Transfer(to) => {
+                let answer = self.on_transfer(id, to);
+                self.replies.push(reply(answer));
+            }
         }
     }
 
@@ -361,32 +375,6 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     /// A group's replica, to look at.
     pub fn replica(&self, group: u16) -> Option<&Replica<Payload>> {
         self.groups.get(&group).map(|group| &group.replica)
-    }
-
-    /// Gives up leading, so that another server can take over at once. For a node that is to stop.
-    pub fn resign(&mut self) {
-        for id in self.group_ids() {
-            self.input(id, |replica, _, effects| replica.resign(effects));
-        }
-        self.flush();
-    }
-
-    /// Gives up leading a group in favour of server `to`, if this server leads it. Whether it did.
-    ///
-    /// Its Release leaves before the word to stand, and in the same datagram, so the successor's own grant ends first;
-    /// where another server's has not, the successor asks it again after the retry interval.
-    pub fn transfer(&mut self, group: u16, to: ServerId) -> bool {
-        let leads = |replica: &Replica<Payload>| matches!(replica.role(), Role::Leading(_));
-        let address = self.identity.addresses.get(usize::from(to.0)).copied();
-        let Some(address) = address.filter(|_| to != self.identity.server) else { return false };
-        if !self.replica(group).is_some_and(leads) {
-            return false;
-        }
-        self.input(group, |replica, _, effects| replica.resign(effects));
-        let stand: Between<&Message<Payload>> = Between::Stand;
-        self.outbox.push(address, group, &stand, &mut self.network, &mut self.counters);
-        self.flush();
-        true
     }
 
     fn group_ids(&self) -> Vec<u16> {

@@ -1,6 +1,7 @@
 //! The key-value store: a map from byte strings to byte strings, and its requests and replies in `postcard`.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 use spec::Slot;
@@ -41,6 +42,13 @@ pub enum Question {
         /// The key.
         key: Vec<u8>,
     },
+    /// Which keys begin so, in their order, and what do they hold? As many as fit one answer.
+    List {
+        /// How the keys begin.
+        prefix: Vec<u8>,
+        /// Only keys behind this one: the last of the page before.
+        after: Option<Vec<u8>>,
+    },
 }
 
 /// What the store says to a change or a question.
@@ -60,6 +68,13 @@ pub enum Reply {
     NotFound,
     /// The bytes are no request of this store; nothing changed.
     Malformed,
+    /// List: keys and values.
+    Listed {
+        /// The pairs, by key.
+        entries: Vec<(Vec<u8>, Vec<u8>)>,
+        /// Whether there are more behind the last of them.
+        more: bool,
+    },
 }
 
 impl Change {
@@ -67,6 +82,19 @@ impl Change {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encode(self)
+    }
+
+    /// Reads an update; none if it is not one of this store, which changes nothing.
+    #[must_use]
+    pub fn decode(update: &[u8]) -> Option<Self> {
+        postcard::from_bytes(update).ok()
+    }
+
+    /// The key that it may change.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        let (Self::Put { key, .. } | Self::Delete { key } | Self::Swap { key, .. }) = self;
+        key
     }
 }
 
@@ -92,12 +120,18 @@ fn encode(value: &impl Serialize) -> Vec<u8> {
     postcard::to_allocvec(value).expect("byte strings always encode")
 }
 
+/// About how many bytes one page of a list takes; a single pair always fits a message, because its update did.
+const PAGE_BYTES: usize = 128 * 1024;
+/// What a pair takes beside its bytes, at most.
+const ENTRY_BYTES: usize = 16;
+
 /// The store at one server.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Store(BTreeMap<Vec<u8>, Vec<u8>>);
 
 impl Store {
-    fn change(&mut self, change: Change) -> Reply {
+    /// Carries out a change.
+    pub fn change(&mut self, change: Change) -> Reply {
         match change {
             Change::Put { key, value } => match self.0.insert(key, value) {
                 None => Reply::Created,
@@ -119,8 +153,32 @@ impl Store {
     }
 
     fn answer(&self, question: &Question) -> Reply {
-        let Question::Get { key } = question;
-        self.0.get(key).map_or(Reply::NotFound, |value| Reply::Found(value.clone()))
+        match question {
+            Question::Get { key } => self.0.get(key).map_or(Reply::NotFound, |v| Reply::Found(v.clone())),
+            Question::List { prefix, after } => self.list(prefix, after.as_deref()),
+        }
+    }
+
+    fn list(&self, prefix: &[u8], after: Option<&[u8]>) -> Reply {
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let range = self.0.range::<[u8], _>((from, Bound::Unbounded));
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        for (key, value) in range.take_while(|(key, _)| key.starts_with(prefix)) {
+            bytes += key.len() + value.len() + ENTRY_BYTES;
+            if bytes > PAGE_BYTES && !entries.is_empty() {
+                return Reply::Listed { entries, more: true };
+            }
+            entries.push((key.clone(), value.clone()));
+        }
+        Reply::Listed { entries, more: false }
+    }
+
+    /// What it holds, by key.
+    pub fn entries(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0.iter().map(|(key, value)| (key.as_slice(), value.as_slice()))
     }
 }
 
@@ -173,6 +231,28 @@ mod tests {
         assert_eq!(get(&store, "k"), Reply::Found("2".into()));
         assert_eq!(apply(&mut store, &Change::Delete { key: "k".into() }), Reply::Deleted);
         assert_eq!(apply(&mut store, &Change::Delete { key: "k".into() }), Reply::NotFound);
+    }
+
+    #[test]
+    fn pages_of_a_list_tell_every_key_with_the_prefix_once_and_in_order() {
+        let mut store = Store::default();
+        let keys: Vec<Vec<u8>> = (0..40u8).map(|index| vec![b'p', 0xFF, index]).collect();
+        for key in keys.iter().cloned().chain(["o".into(), "q".into()]) {
+            store.change(Change::Put { key, value: vec![7; 10_000] });
+        }
+        let (mut listed, mut after, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let question = Question::List { prefix: vec![b'p', 0xFF], after };
+            let reply = Reply::decode(&store.query(&question.encode())).unwrap();
+            let Reply::Listed { entries, more } = reply else { panic!("{reply:?}") };
+            listed.extend(entries.into_iter().map(|(key, _)| key));
+            (after, pages) = (listed.last().cloned(), pages + 1);
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(listed, keys);
+        assert!(pages > 1);
     }
 
     #[test]

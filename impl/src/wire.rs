@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
-use spec::{Command, SessionId, Slot, Update, View};
+use spec::{Command, ServerId, SessionId, Slot, Update, View};
 
 use crate::payload::Payload;
 use crate::status::Status;
@@ -79,6 +79,12 @@ pub enum Ask {
     Status,
     /// What does this server know to be chosen for the slot?
     Learnt(Slot),
+    /// Query the state machine of this very server, however old its state is.
+    ReadStale(Payload),
+    /// What has this server learnt from this slot on?
+    Since(Slot),
+    /// Give up leading in favour of this server; of the most up-to-date one if none is named.
+    Transfer(Option<ServerId>),
 }
 
 /// A server's answer.
@@ -115,10 +121,36 @@ pub enum Answer {
     },
     /// Too much is waiting here.
     Busy,
-    /// The state machine's answer to a read.
-    Value(Payload),
+    /// The state machine's answer to a read, also to one that may be stale.
+    Value {
+        /// What the state machine said.
+        value: Payload,
+        /// The last slot that its state reflects.
+        as_of: Slot,
+    },
     /// How this server is.
     Status(Box<Status>),
     /// The chosen command, if this server knows it.
     Learnt(Option<Command<Payload>>),
+    /// What was learnt, slot by slot without a gap; empty if there is nothing new.
+    Since(Vec<Event>),
+    /// What was learnt there is no longer in the log. It has what begins at this slot.
+    Compacted(Slot),
+    /// This server leads.
+    Leading(ServerId),
+    /// This server has given up leading in favour of that one.
+    Transferred(ServerId),
+    /// No such server, or none that is up to date, was heard of lately: this one leads on.
+    NoSuccessor,
+}
+
+/// What a slot holds, and what became of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// The slot.
+    pub slot: Slot,
+    /// What was chosen for it.
+    pub command: Command<Payload>,
+    /// Whether it changed the state machine: a repeated update, and one of a session that is not open, does not.
+    pub applied: bool,
 }

@@ -3,12 +3,12 @@
 
 use std::net::SocketAddr;
 
-use spec::{LocalTime, SessionId, Slot, Span, Update, View};
+use spec::{LocalTime, ServerId, SessionId, Slot, Span, Update, View};
 
 use crate::clock::millis;
 use crate::payload::Payload;
 use crate::rng::Rng;
-use crate::wire::{Answer, Ask, Request, Response};
+use crate::wire::{Answer, Ask, Event, Request, Response};
 
 /// How long a client waits for an answer before it asks the next server.
 const RETRY_AFTER: Span = millis(150);
@@ -27,6 +27,12 @@ pub enum Operation {
     Propose(Payload),
     /// Answer a query.
     Read(Payload),
+    /// Answer a query from the state of whichever server is asked.
+    ReadStale(Payload),
+    /// Tell what was learnt from a slot on.
+    Since(Slot),
+    /// Make this server the leader; the most up-to-date one but the leader, if none is named.
+    Transfer(Option<ServerId>),
 }
 
 /// How an operation ended.
@@ -40,7 +46,20 @@ pub enum Ended {
         result: Payload,
     },
     /// The answer to the query.
-    Value(Payload),
+    Value {
+        /// What the state machine said.
+        value: Payload,
+        /// The last slot that its state reflects.
+        as_of: Slot,
+    },
+    /// What was learnt, slot by slot.
+    Since(Vec<Event>),
+    /// What was learnt there is no longer in the log. It has what begins at this slot.
+    Compacted(Slot),
+    /// That server is to lead now.
+    Transferred(ServerId),
+    /// No server that could take over was heard of by the leader, which leads on.
+    NoSuccessor,
     /// The session was evicted. Whether a copy of the update was applied before that is not known.
     SessionLost,
 }
@@ -93,9 +112,7 @@ impl Conversation {
     /// Begins an operation. One that was not ended is given up; if it was an update, the session with it,
     /// because the update may yet be applied.
     pub fn begin(&mut self, operation: Operation, now: LocalTime) {
-        if self.current.as_ref().is_some_and(|old| matches!(old.operation, Operation::Propose(_))) {
-            self.session = None;
-        }
+        self.give_up();
         self.number += 1;
         self.current = Some(Current {
             operation,
@@ -105,6 +122,30 @@ impl Conversation {
             unanswered: false,
             hops: 0,
         });
+    }
+
+    /// The server that is asked, or was asked last.
+    #[must_use]
+    pub fn target(&self) -> SocketAddr {
+        self.target
+    }
+
+    /// Asks this server next; others only if it does not answer.
+    pub fn prefer(&mut self, server: SocketAddr) {
+        self.target = server;
+    }
+
+    /// Asks the next server next.
+    pub fn rotate(&mut self) {
+        self.next = (self.next + 1) % self.servers.len();
+        self.target = self.servers[self.next];
+    }
+
+    /// Gives up what goes on, as [`Self::begin`] does.
+    pub fn give_up(&mut self) {
+        if self.current.take().is_some_and(|old| matches!(old.operation, Operation::Propose(_))) {
+            self.session = None;
+        }
     }
 
     /// When something is to be sent, if an operation goes on.
@@ -126,6 +167,9 @@ impl Conversation {
         current.send_at = now + current.retry_after;
         let ask = match (&current.operation, self.session) {
             (Operation::Read(query), _) => Ask::Read(query.clone()),
+            (Operation::ReadStale(query), _) => Ask::ReadStale(query.clone()),
+            (Operation::Since(first), _) => Ask::Since(*first),
+            (Operation::Transfer(to), _) => Ask::Transfer(*to),
             (Operation::Propose(_), None) => Ask::Open { nonce: current.nonce },
             (Operation::Propose(value), Some(session)) => {
                 Ask::Update(Update { session, sequence: self.sequence, value: value.clone() })
@@ -153,7 +197,13 @@ impl Conversation {
                 self.session = None;
                 Ended::SessionLost
             }
-            (Answer::Value(value), Operation::Read(_)) => Ended::Value(value),
+            (Answer::Value { value, as_of }, Operation::Read(_) | Operation::ReadStale(_)) => {
+                Ended::Value { value, as_of }
+            }
+            (Answer::Since(events), Operation::Since(_)) => Ended::Since(events),
+            (Answer::Compacted(first), Operation::Since(_)) => Ended::Compacted(first),
+            (Answer::Leading(to) | Answer::Transferred(to), Operation::Transfer(_)) => Ended::Transferred(to),
+            (Answer::NoSuccessor, Operation::Transfer(_)) => Ended::NoSuccessor,
             (Answer::Redirect { view, leader }, _) => {
                 self.on_redirect(view, leader, now);
                 return None;

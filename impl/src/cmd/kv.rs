@@ -1,13 +1,24 @@
 //! `cluster kv`: the key-value store's client.
 
-use std::io::{self, Write};
+mod export;
+mod import;
+mod text;
+mod watch;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Write};
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use cluster::client::{Client, ClientError};
+use cluster::client::{Client, ClientError, Destination, Stale};
 use cluster::exit::{Exit, Failure};
 use cluster::kv::{Change, Question, Reply};
-use serde_json::json;
+use cluster::spec::Slot;
+use serde_json::{Map, Value};
 
 use super::{JSON_SCHEMA, Servers};
 
@@ -16,6 +27,13 @@ Examples:
   cluster kv --servers 127.0.0.1:7000,127.0.0.1:7001 put colour blue
   CLUSTER_SERVERS=127.0.0.1:7000 cluster kv get colour
   cluster kv --config 0.toml cas colour blue green
+  cluster kv --config 0.toml list --prefix user/
+  cluster kv --config 0.toml export >backup.jsonl
+  cluster kv --config 1.toml import backup.jsonl
+  cluster kv --config 0.toml watch --prefix user/
+
+Keys and values may be any bytes. What is not UTF-8 is shown as \\xNN, and in JSON as hexadecimal under key_hex
+and value_hex.
 
 Exit codes: 0 done · 1 no such key, or another value was found · 24 outcome unknown (no answer in time)";
 
@@ -27,8 +45,8 @@ pub(crate) struct Arguments {
     /// How long to wait for an answer, in milliseconds
     #[arg(long, default_value_t = 5000, value_name = "MS")]
     timeout_ms: u64,
-    /// Print one JSON object
-    #[arg(long)]
+    /// Print JSON: one object, or one a line for many keys
+    #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
     operation: Operation,
@@ -39,40 +57,93 @@ enum Operation {
     /// Print a key's value
     Get {
         /// The key
-        key: String,
+        key: OsString,
+        /// Any server's answer will do, however old: needs no leader and no quorum
+        #[arg(long)]
+        stale: bool,
+        /// With --stale: ask this server; others only if it does not answer
+        #[arg(long, value_name = "ADDRESS", requires = "stale")]
+        from: Option<SocketAddr>,
     },
     /// Give a key a value
     Put {
         /// The key
-        key: String,
+        key: OsString,
         /// Its new value
-        value: String,
+        value: OsString,
     },
     /// Remove a key
     Delete {
         /// The key
-        key: String,
+        key: OsString,
     },
     /// Compare and swap: give a key a value if it has the expected one
     Cas {
         /// The key
-        key: String,
+        key: OsString,
         /// The value that it must have
-        expected: String,
+        expected: OsString,
         /// Its new value
-        value: String,
+        value: OsString,
+    },
+    /// Print keys and their values, in order of the keys, as they were at one moment
+    List {
+        /// Only keys that begin so
+        #[arg(long, default_value = "", hide_default_value = true)]
+        prefix: OsString,
+    },
+    /// Print each change as it is learnt, as JSON lines, without a gap also across fail-overs
+    Watch {
+        /// Only keys that begin so
+        #[arg(long, default_value = "", hide_default_value = true)]
+        prefix: OsString,
+        /// Begin with this slot of the log; with what is written from now on if none is given
+        #[arg(long, value_name = "SLOT")]
+        from: Option<u64>,
+        /// End after so many changes
+        #[arg(long, value_name = "N")]
+        count: Option<u64>,
+    },
+    /// Put a pair for each JSON line of a file or of standard input
+    Import {
+        /// The file; - is standard input
+        #[arg(default_value = "-")]
+        file: PathBuf,
+        /// Leave so many lines out: where an import that was cut short came to
+        #[arg(long, default_value_t = 0, value_name = "LINES")]
+        skip: u64,
+    },
+    /// Print all pairs as JSON lines, as they were at one moment
+    Export {
+        /// Only keys that begin so
+        #[arg(long, default_value = "", hide_default_value = true)]
+        prefix: OsString,
     },
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let destination = arguments.servers.destination()?;
     let patience = Duration::from_millis(arguments.timeout_ms);
-    let mut client =
-        Client::new(&destination, patience).map_err(|error| Failure::new(Exit::Runtime, error))?;
-    let swaps = matches!(arguments.operation, Operation::Cas { .. });
-    let reply = ask(&mut client, arguments.operation)?;
-    let printed = if arguments.json { print_json(&reply) } else { print(&reply) };
-    printed.map_err(|error| Failure::new(Exit::Runtime, format!("standard output: {error}")))?;
+    let client = || Client::new(&destination, patience).map_err(|error| Failure::new(Exit::Runtime, error));
+    match arguments.operation {
+        Operation::List { prefix } => print_pairs(&mut client()?, prefix, arguments.json),
+        Operation::Export { prefix } => print_pairs(&mut client()?, prefix, true),
+        Operation::Import { file, skip } => import_file(&destination, &file, skip, patience),
+        Operation::Watch { prefix, from, count } => {
+            watch::watch(&mut client()?, &prefix.into_vec(), from.map(Slot), count)
+        }
+        single => run_single(&mut client()?, single, arguments.json),
+    }
+}
+
+fn run_single(client: &mut Client, operation: Operation, json: bool) -> Result<Exit, Failure> {
+    let swaps = matches!(operation, Operation::Cas { .. });
+    let (reply, stale) = ask(client, operation)?;
+    if let Some(stale) = &stale {
+        eprintln!("stale: the state of {} as of slot {}", stale.server, stale.as_of);
+    }
+    let printed = if json { print_json(&reply, stale.as_ref()) } else { print(&reply) };
+    printed.map_err(|error| stdout_failed(&error))?;
     Ok(match reply {
         Reply::NotFound | Reply::Malformed => Exit::Runtime,
         Reply::Found(_) if swaps => Exit::Runtime,
@@ -80,22 +151,77 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     })
 }
 
-fn ask(client: &mut Client, operation: Operation) -> Result<Reply, Failure> {
+/// The store's reply, and where it comes from if it may be stale.
+fn ask(client: &mut Client, operation: Operation) -> Result<(Reply, Option<Stale>), Failure> {
+    let mut origin = None;
     let answered = match operation {
-        Operation::Get { key } => client.read(&Question::Get { key: key.into() }.encode()),
-        Operation::Put { key, value } => {
-            propose(client, &Change::Put { key: key.into(), value: value.into() })
+        Operation::Get { key, stale: false, .. } => {
+            client.read(&Question::Get { key: key.into_vec() }.encode())
         }
-        Operation::Delete { key } => propose(client, &Change::Delete { key: key.into() }),
+        Operation::Get { key, from, .. } => {
+            let question = Question::Get { key: key.into_vec() };
+            client.read_stale(&question.encode(), from).map(|stale| origin.insert(stale).value.clone())
+        }
+        Operation::Put { key, value } => {
+            propose(client, &Change::Put { key: key.into_vec(), value: value.into_vec() })
+        }
+        Operation::Delete { key } => propose(client, &Change::Delete { key: key.into_vec() }),
         Operation::Cas { key, expected, value } => {
-            let (key, expected, value) = (key.into(), expected.into(), value.into());
+            let (key, expected, value) = (key.into_vec(), expected.into_vec(), value.into_vec());
             propose(client, &Change::Swap { key, expected, value })
+        }
+        Operation::List { .. }
+        | Operation::Watch { .. }
+        | Operation::Import { .. }
+        | Operation::Export { .. } => {
+            unreachable!("these ask more than once")
         }
     };
     let bytes = answered.map_err(|error| failure(&error))?;
-    Reply::decode(&bytes).map_err(|error| {
+    let reply = Reply::decode(&bytes).map_err(|error| {
         Failure::new(Exit::Runtime, format!("the servers run another state machine: {error}"))
-    })
+    })?;
+    Ok((reply, origin))
+}
+
+/// Prints the keys with a prefix as they were at one slot.
+fn print_pairs(client: &mut Client, prefix: OsString, json: bool) -> Result<Exit, Failure> {
+    let (slot, store) = export::export(client, &prefix.into_vec())?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut count = 0;
+    for (key, value) in store.entries() {
+        let line = match json {
+            true => text::pair(key, value).to_string(),
+            false => format!("{}\t{}", text::escaped(key), text::escaped(value)),
+        };
+        writeln!(out, "{line}").map_err(|error| stdout_failed(&error))?;
+        count += 1;
+    }
+    out.flush().map_err(|error| stdout_failed(&error))?;
+    eprintln!("{count} keys as of slot {slot}");
+    Ok(Exit::Done)
+}
+
+fn import_file(
+    destination: &Destination,
+    file: &Path,
+    skip: u64,
+    patience: Duration,
+) -> Result<Exit, Failure> {
+    let imported = if file == Path::new("-") {
+        import::import(destination, io::stdin().lock(), skip, patience)
+    } else {
+        let opened = File::open(file)
+            .map_err(|error| Failure::new(Exit::Runtime, format!("{}: {error}", file.display())))?;
+        import::import(destination, BufReader::new(opened), skip, patience)
+            .map_err(|Failure { exit, message }| Failure::new(exit, format!("{}, {message}", file.display())))
+    }?;
+    eprintln!("{imported} pairs imported");
+    Ok(Exit::Done)
+}
+
+fn stdout_failed(error: &io::Error) -> Failure {
+    Failure::new(Exit::Runtime, format!("standard output: {error}"))
 }
 
 /// The word for a reply, and the value that comes with it.
@@ -108,6 +234,7 @@ fn words(reply: &Reply) -> (&'static str, Option<&[u8]>) {
         Reply::Found(value) => ("found", Some(value)),
         Reply::NotFound => ("not found", None),
         Reply::Malformed => ("malformed", None),
+        Reply::Listed { .. } => ("listed", None),
     }
 }
 
@@ -123,11 +250,22 @@ fn print(reply: &Reply) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-fn print_json(reply: &Reply) -> io::Result<()> {
+fn print_json(reply: &Reply, stale: Option<&Stale>) -> io::Result<()> {
     let (word, value) = words(reply);
-    let value = value.map(String::from_utf8_lossy);
-    let object = json!({"schema": JSON_SCHEMA, "command": "kv", "outcome": word, "value": value});
-    writeln!(io::stdout().lock(), "{object}")
+    let mut object = Map::new();
+    object.insert("schema".into(), JSON_SCHEMA.into());
+    object.insert("command".into(), "kv".into());
+    object.insert("outcome".into(), word.into());
+    match value {
+        Some(value) => text::add(&mut object, "value", value),
+        None => drop(object.insert("value".into(), Value::Null)),
+    }
+    if let Some(stale) = stale {
+        object.insert("stale".into(), true.into());
+        object.insert("server".into(), stale.server.to_string().into());
+        object.insert("as_of".into(), stale.as_of.0.into());
+    }
+    writeln!(io::stdout().lock(), "{}", Value::Object(object))
 }
 
 fn propose(client: &mut Client, change: &Change) -> Result<Vec<u8>, ClientError> {
@@ -137,8 +275,11 @@ fn propose(client: &mut Client, change: &Change) -> Result<Vec<u8>, ClientError>
 /// How a command ends whose client had no result.
 pub(super) fn failure(error: &ClientError) -> Failure {
     let exit = match error {
-        ClientError::OutcomeUnknown(_) | ClientError::SessionLost => Exit::OutcomeUnknown,
-        ClientError::Io(_) => Exit::Runtime,
+        ClientError::OutcomeUnknown(_) | ClientError::SessionLost | ClientError::NoAnswer(_) => {
+            Exit::OutcomeUnknown
+        }
+        ClientError::TooLong { .. } => Exit::Usage,
+        ClientError::Io(_) | ClientError::Compacted { .. } | ClientError::NoSuccessor => Exit::Runtime,
     };
     Failure::new(exit, error)
 }

@@ -6,6 +6,7 @@ use std::sync::mpsc::Sender;
 
 use spec::{Effect, LocalTime, Outcome, ReadId, Replica, RequestId, SessionId, Slot, View};
 
+use super::learnt::Applied;
 use super::local::Local;
 use super::snapshots::Progress;
 use super::transfer::{Fetching, Sending};
@@ -41,6 +42,7 @@ pub(super) struct Group<S> {
     pub(super) timers: Timers,
     pub(super) local: Local,
     machine: S,
+    pub(super) applied: Applied,
     /// The latest result of each session, and its slot.
     results: BTreeMap<SessionId, (Slot, Payload)>,
     requests: BTreeMap<RequestId, Asker>,
@@ -74,6 +76,7 @@ impl<S: StateMachine> Group<S> {
             timers: Timers::default(),
             local,
             machine,
+            applied: Applied::default(),
             results: BTreeMap::new(),
             requests: BTreeMap::new(),
             reads: BTreeMap::new(),
@@ -148,11 +151,12 @@ impl<S: StateMachine> Group<S> {
         let mut later = std::mem::take(&mut self.later);
         for effect in later.drain(..) {
             match effect {
-                Effect::Apply { slot, .. } if slot <= self.restored => {}
+                Effect::Apply { slot, .. } if slot <= self.restored => self.applied.note(slot),
                 Effect::Apply { slot, session, value, .. } => {
                     self.progress.bytes += value.0.len() as u64;
                     let result = self.machine.apply(slot, &value.0);
                     self.results.insert(session, (slot, result.into()));
+                    self.applied.note(slot);
                     applied += 1;
                 }
                 Effect::Evict(session) => {
@@ -177,6 +181,7 @@ impl<S: StateMachine> Group<S> {
             }
         }
         self.later = later; // Keeps the allocation.
+        self.applied.advance(self.replica.history().base(), self.replica.applied());
         Ok((applied, served))
     }
 
@@ -209,14 +214,18 @@ impl<S: StateMachine> Group<S> {
         Answer::Redirect { view, leader }
     }
 
+    /// The state machine's answer, and how far its state goes.
+    pub(super) fn value(&self, query: &Payload) -> Answer {
+        Answer::Value { value: self.machine.query(&query.0).into(), as_of: self.applied.up_to() }
+    }
+
     fn serve(&mut self, read: ReadId, replies: &mut Vec<Reply>) {
         let Some((asker, query)) = self.reads.remove(&read) else { return };
-        let value = self.machine.query(&query.0);
         match asker {
             Asker::Client { address, number } => {
-                replies.push((address, self.id, Response { number, answer: Answer::Value(value.into()) }));
+                replies.push((address, self.id, Response { number, answer: self.value(&query) }));
             }
-            Asker::Program(done) => drop(done.send(Ok(value))),
+            Asker::Program(done) => drop(done.send(Ok(self.machine.query(&query.0)))),
         }
     }
 

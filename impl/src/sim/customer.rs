@@ -137,7 +137,7 @@ impl Customer {
                 findings.acknowledged += 1;
             }
             (Ended::SessionLost, Some(_)) => findings.sessions_lost += 1,
-            (Ended::Value(value), None) => {
+            (Ended::Value { value, .. }, None) => {
                 judge.read(read_number(&value.0).unwrap_or(0), told);
                 findings.reads += 1;
             }
