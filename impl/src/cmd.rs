@@ -1,10 +1,13 @@
 //! The `cluster` command: what its subcommands share.
 
+pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod kv;
 pub(crate) mod node;
+pub(crate) mod shell;
 pub(crate) mod status;
+pub(crate) mod transfer;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

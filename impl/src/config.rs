@@ -1,5 +1,7 @@
 //! A node's configuration file.
 
+mod proportions;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,7 @@ use thiserror::Error;
 
 use crate::clock::millis;
 use crate::driver::SnapshotPolicy;
+pub use proportions::Warning;
 
 /// The cluster's id where none is given. Give clusters that could reach each other different ones.
 pub const DEFAULT_CLUSTER: u64 = 1;
@@ -38,6 +41,8 @@ pub struct NodeConfig {
     /// one to two terms.
     #[serde(default = "default_lease_ms")]
     pub lease_ms: u32,
+    /// How often the leader renews its lease, in milliseconds; every third of it if not given.
+    pub renew_ms: Option<u32>,
     /// How much faster one server's clock may run than another's, in millionths.
     #[serde(default = "default_drift_ppm")]
     pub drift_ppm: u32,
@@ -127,6 +132,7 @@ impl NodeConfig {
             servers,
             listen: None,
             lease_ms: default_lease_ms(),
+            renew_ms: None,
             drift_ppm: default_drift_ppm(),
             window: default_window(),
             window_bytes: default_window_bytes(),
@@ -182,6 +188,12 @@ impl NodeConfig {
         config.grant_term = config.grant_term.max(Span(term.saturating_add(drift.saturating_mul(2))));
         if self.lease_ms == 0 {
             (config.lease_term, config.grant_term) = (Span::ZERO, Span::ZERO);
+        }
+        if let Some(renew_ms) = self.renew_ms.filter(|_| self.lease_ms > 0) {
+            if renew_ms == 0 {
+                return Err(ConfigError::RenewInterval);
+            }
+            config.renew_interval = millis(i64::from(renew_ms));
         }
         config.drift_ppm = self.drift_ppm;
         config.window = self.window;

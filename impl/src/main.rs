@@ -4,7 +4,7 @@ mod cmd;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use cluster::exit::{Exit, Failure};
 
 const EXAMPLES: &str = "\
@@ -13,6 +13,7 @@ Examples:
   cluster node --config 0.toml            one server of a cluster
   cluster kv --config 0.toml put k v      a client of it
   cluster status --config 0.toml          how its servers are
+  cluster transfer --config 0.toml --to 2 another leader, before maintenance
   cluster doctor data/0                   what a data directory holds, and whether it is damaged
 
 Exit codes: 0 done · 1 runtime error · 2 usage · 20 damaged data · 21 wrong cluster or server ·
@@ -32,12 +33,24 @@ enum Command {
     Demo(cmd::demo::Arguments),
     /// Run one server in the foreground
     Node(cmd::node::Arguments),
-    /// Get, put, delete, compare-and-swap
+    /// Get, put, delete, compare-and-swap, list, watch, import, export
     Kv(cmd::kv::Arguments),
     /// Show how every server is
     Status(cmd::status::Arguments),
+    /// Hand leadership over to another server
+    Transfer(cmd::transfer::Arguments),
+    /// Check a node's configuration file
+    #[command(subcommand)]
+    Config(cmd::config::Action),
     /// Explain a data directory: what it holds, whether it is damaged, and what to do
     Doctor(cmd::doctor::Arguments),
+    /// Print a shell's completions
+    Completions(cmd::shell::Completions),
+    /// Print the manual page of the command or of a subcommand
+    Man(cmd::shell::Manual),
+    /// Print the table of all options, for the documentation
+    #[command(hide = true)]
+    OptionsTable,
 }
 
 fn main() -> ExitCode {
@@ -46,7 +59,12 @@ fn main() -> ExitCode {
         Command::Node(arguments) => cmd::node::run(&arguments),
         Command::Kv(arguments) => cmd::kv::run(arguments),
         Command::Status(arguments) => cmd::status::run(arguments),
+        Command::Transfer(arguments) => cmd::transfer::run(arguments),
+        Command::Config(action) => cmd::config::run(&action),
         Command::Doctor(arguments) => cmd::doctor::run(&arguments),
+        Command::Completions(arguments) => cmd::shell::completions(&arguments, Cli::command()),
+        Command::Man(arguments) => cmd::shell::man(&arguments, Cli::command()),
+        Command::OptionsTable => cmd::shell::options(Cli::command()),
     };
     match ended {
         Ok(exit) => exit.into(),

@@ -106,6 +106,7 @@ enum Order {
     Read(Payload, Sender<Result<Vec<u8>, View>>),
     Status(Sender<Status>),
     Learnt(Slot, Sender<Option<Command<Payload>>>),
+    Transfer(Option<ServerId>, Sender<bool>),
     Stop,
 }
 
@@ -203,6 +204,13 @@ impl Node {
         self.ask(|done| Order::Learnt(slot, done)).recv().ok().flatten()
     }
 
+    /// Gives up leading in favour of `to`, or of the most up-to-date server if none is named. Whether it did: not if it
+    /// does not lead, or has heard of nobody who could take over.
+    #[must_use]
+    pub fn transfer(&self, to: Option<ServerId>) -> bool {
+        self.ask(|done| Order::Transfer(to, done)).recv().unwrap_or(false)
+    }
+
     fn ask<T>(&self, order: impl FnOnce(Sender<T>) -> Order) -> Receiver<T> {
         let (done, receiver) = mpsc::channel();
         // A node that has stopped drops `done`, which the caller sees.
@@ -285,6 +293,10 @@ fn carry_out<S: StateMachine>(driver: &mut NodeDriver<S>, order: Order) {
         }
         Order::Learnt(slot, done) => {
             let _ = done.send(driver.learnt(GROUP, slot));
+        }
+        Order::Transfer(to, done) => {
+            let to = to.or_else(|| driver.successor(GROUP));
+            let _ = done.send(to.is_some_and(|to| driver.transfer(GROUP, to)));
         }
         Order::Stop => {}
     }

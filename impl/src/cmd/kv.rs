@@ -92,7 +92,8 @@ enum Operation {
         #[arg(long, default_value = "", hide_default_value = true)]
         prefix: OsString,
     },
-    /// Print each change as it is learnt, as JSON lines, without a gap also across fail-overs
+    /// Print each change as it is learnt, as JSON lines, without a gap also across fail-overs; a cas also where it found
+    /// another value than it expected
     Watch {
         /// Only keys that begin so
         #[arg(long, default_value = "", hide_default_value = true)]

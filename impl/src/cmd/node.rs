@@ -26,6 +26,7 @@ A configuration file:
   # and with their defaults:
   cluster = 1                 # datagrams of another cluster are dropped
   lease_ms = 600              # 0: no leases, every read asks a quorum
+  renew_ms = 200              # how often the leader renews its lease; a third of lease_ms
   drift_ppm = 10000           # how much faster one clock may run than another
   window = 256                # updates under way at once
   window_bytes = 262144

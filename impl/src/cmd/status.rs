@@ -1,11 +1,12 @@
 //! `cluster status`: how every server is.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::net::SocketAddr;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use clap::Args;
-use cluster::client::survey;
+use cluster::client::{Destination, survey};
 use cluster::exit::{Exit, Failure};
 use cluster::status::Status;
 use comfy_table::Table;
@@ -17,7 +18,10 @@ use super::{JSON_SCHEMA, Servers};
 const EXAMPLES: &str = "\
 Examples:
   cluster status --servers 127.0.0.1:7000,127.0.0.1:7001,127.0.0.1:7002
-  cluster status --config 0.toml --json";
+  cluster status --config 0.toml --json
+  cluster status --config 0.toml --watch
+
+Exit codes: 0 some server answered, or --watch was ended · 1 no server answered";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -27,14 +31,24 @@ pub(crate) struct Arguments {
     /// How long to wait for the slowest server, in milliseconds
     #[arg(long, default_value_t = 1000, value_name = "MS")]
     timeout_ms: u64,
-    /// Print one JSON object
+    /// Print JSON: one object, with --watch one a line
     #[arg(long)]
     json: bool,
+    /// Look again and again until Ctrl-C: a table that renews itself on a terminal, else JSON lines
+    #[arg(long)]
+    watch: bool,
+    /// With --watch: how long to rest between two looks, in milliseconds
+    #[arg(long, default_value_t = 1000, value_name = "MS", requires = "watch")]
+    every_ms: u64,
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let destination = arguments.servers.destination()?;
     let patience = Duration::from_millis(arguments.timeout_ms);
+    if arguments.watch {
+        let every = Duration::from_millis(arguments.every_ms);
+        return watch(&destination, patience, every, arguments.json);
+    }
     let heard = survey(&destination, patience).map_err(|error| Failure::new(Exit::Runtime, error))?;
     let text = if arguments.json { object(&heard).to_string() } else { table(&heard) };
     writeln!(io::stdout().lock(), "{text}")
@@ -44,6 +58,31 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Runtime, "no server answered"));
     }
     Ok(Exit::Done)
+}
+
+/// Looks again and again until Ctrl-C, or until nobody reads it any more.
+fn watch(
+    destination: &Destination,
+    patience: Duration,
+    every: Duration,
+    json: bool,
+) -> Result<Exit, Failure> {
+    // Cursor to the top left, and all behind it away: less flicker than an empty screen in between.
+    const RENEW: &str = "\x1b[H\x1b[J";
+    let interrupted = super::on_interrupt()?;
+    let lines = json || !io::stdout().is_terminal();
+    loop {
+        let heard = survey(destination, patience).map_err(|error| Failure::new(Exit::Runtime, error))?;
+        let text = if lines { object(&heard).to_string() } else { format!("{RENEW}{}", table(&heard)) };
+        match writeln!(io::stdout().lock(), "{text}") {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Exit::Done),
+            Err(error) => return Err(Failure::new(Exit::Runtime, format!("standard output: {error}"))),
+        }
+        if !matches!(interrupted.recv_timeout(every), Err(RecvTimeoutError::Timeout)) {
+            return Ok(Exit::Done);
+        }
+    }
 }
 
 fn table(heard: &[(SocketAddr, Option<Status>)]) -> String {

@@ -216,7 +216,10 @@ impl<S: StateMachine> Group<S> {
 
     /// The state machine's answer, and how far its state goes.
     pub(super) fn value(&self, query: &Payload) -> Answer {
-        Answer::Value { value: self.machine.query(&query.0).into(), as_of: self.applied.up_to() }
+        Answer::Value {
+            value: self.machine.query(&query.0).into(),
+            as_of: self.applied.up_to().max(self.restored),
+        }
     }
 
     fn serve(&mut self, read: ReadId, replies: &mut Vec<Reply>) {
