@@ -48,9 +48,9 @@ pub(super) fn take(object: &mut Map<String, Value>, name: &str) -> Result<Vec<u8
 }
 
 fn unhex(hex: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> =
-        hex.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
-    (digits.len() % 2 == 0).then(|| digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+    let digits: Vec<u32> = hex.chars().map(|digit| digit.to_digit(16)).collect::<Option<_>>()?;
+    let byte = |pair: &[u32]| u8::try_from(pair.first()? << 4 | pair.get(1)?).ok();
+    digits.chunks(2).map(byte).collect()
 }
 
 /// One pair as a line of an export.
