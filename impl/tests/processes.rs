@@ -13,6 +13,7 @@ use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES};
 use cluster::kv::{Change, Question, Reply};
 use cluster::node::GROUP;
 use cluster::rng::Rng;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cluster");
@@ -150,6 +151,44 @@ fn any_server_can_be_killed_at_any_time_and_catches_up_when_it_is_started_again(
         cluster.await_equal();
     }
     (0..acknowledged).for_each(|index| assert_there(&mut client, index));
+}
+
+#[test]
+fn a_leader_that_stood_still_for_longer_than_its_lease_reads_nothing_stale() {
+    let cluster = Cluster::start();
+    let mut client = cluster.client();
+    for round in 0..3 {
+        put(&mut client, round);
+        let leads = |(_, status): &(_, Option<cluster::status::Status>)| {
+            status.as_ref().is_some_and(|status| status.lease_remaining_ms.is_some())
+        };
+        let begun = Instant::now();
+        let leader = loop {
+            let heard = survey(&cluster.destination(), Duration::from_secs(2)).unwrap();
+            if let Some(leader) = heard.iter().position(leads) {
+                break leader;
+            }
+            assert!(begun.elapsed() < PATIENCE, "nobody holds a lease");
+        };
+        let pid = cluster.children[leader].as_ref().unwrap().id();
+        let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+
+        // The others elect a leader, and go on.
+        let mut destination = cluster.destination();
+        let stopped = destination.servers.remove(leader);
+        let change = Change::Put { key: "now".into(), value: round.to_string().into() };
+        Client::new(&destination, PATIENCE).unwrap().propose(&change.encode()).unwrap();
+
+        // This read waits in the stopped server's socket when it goes on.
+        let only_the_stopped = Destination { servers: vec![stopped], ..destination };
+        let mut reader = Client::new(&only_the_stopped, PATIENCE).unwrap();
+        let reads = std::thread::spawn(move || reader.read(&Question::Get { key: "now".into() }.encode()));
+        sleep(Duration::from_millis(300));
+        kill_process(pid, Signal::CONT).unwrap();
+        let reply = Reply::decode(&reads.join().unwrap().unwrap()).unwrap();
+        assert_eq!(reply, Reply::Found(round.to_string().into()), "round {round}");
+    }
 }
 
 /// A cluster whose server 0 was killed after some updates, and the segment of its log with its bytes up to
