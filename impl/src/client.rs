@@ -251,7 +251,7 @@ fn span(duration: Duration) -> Span {
 
 /// A client's socket, and the framing of what goes through it.
 #[derive(Debug)]
-struct Link {
+pub(crate) struct Link {
     group: u16,
     udp: Udp,
     outbox: Outbox,
@@ -261,7 +261,7 @@ struct Link {
 }
 
 impl Link {
-    fn new(destination: &Destination) -> io::Result<Self> {
+    pub(crate) fn new(destination: &Destination) -> io::Result<Self> {
         let first = destination.servers.first().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "a client needs the address of at least one server")
         })?;
@@ -280,30 +280,37 @@ impl Link {
         })
     }
 
-    fn now(&self) -> LocalTime {
+    pub(crate) fn now(&self) -> LocalTime {
         BootClock.now()
     }
 
     fn send(&mut self, to: SocketAddr, request: &Request) {
+        self.push(to, request);
+        self.flush();
+    }
+
+    /// Adds a request to what [`Link::flush`] sends.
+    pub(crate) fn push(&mut self, to: SocketAddr, request: &Request) {
         self.outbox.push(to, self.group, request, &mut self.udp, &mut self.counters);
+    }
+
+    pub(crate) fn flush(&mut self) {
         self.outbox.flush(&mut self.udp, &mut self.counters);
     }
 
     /// Sends several requests; those to the same server share datagrams.
     fn send_all(&mut self, requests: &[(SocketAddr, Request)]) {
-        for (to, request) in requests {
-            self.outbox.push(*to, self.group, request, &mut self.udp, &mut self.counters);
-        }
-        self.outbox.flush(&mut self.udp, &mut self.counters);
+        requests.iter().for_each(|(to, request)| self.push(*to, request));
+        self.flush();
     }
 
-    fn wait(&mut self, until: LocalTime) -> io::Result<()> {
+    pub(crate) fn wait(&mut self, until: LocalTime) -> io::Result<()> {
         let wait = (until - self.now()).max(Span::ZERO);
         self.udp.wait(Some(wait))
     }
 
     /// The responses of one datagram and who sent it; none if none is there.
-    fn receive(&mut self) -> io::Result<Option<(SocketAddr, Vec<Response>)>> {
+    pub(crate) fn receive(&mut self) -> io::Result<Option<(SocketAddr, Vec<Response>)>> {
         let Some((length, from)) = self.udp.receive(&mut self.buffer)? else { return Ok(None) };
         let Ok(received) = self.unpacker.receive(&self.buffer[..length]) else {
             return Ok(Some((from, Vec::new()))); // Not for us; there may be more behind it.

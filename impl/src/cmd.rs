@@ -1,5 +1,6 @@
 //! The `cluster` command: what its subcommands share.
 
+pub(crate) mod bench;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod doctor;

@@ -67,6 +67,7 @@ pub mod disk;
 pub mod driver;
 pub mod exit;
 pub mod kv;
+pub mod load;
 pub mod log;
 pub mod network;
 pub mod node;

@@ -14,6 +14,7 @@ Examples:
   cluster kv --config 0.toml put k v      a client of it
   cluster status --config 0.toml          how its servers are
   cluster transfer --config 0.toml --to 2 another leader, before maintenance
+  cluster bench --servers 3               how fast it is on this machine
   cluster doctor data/0                   what a data directory holds, and whether it is damaged
 
 Exit codes: 0 done · 1 runtime error · 2 usage · 20 damaged data · 21 wrong cluster or server ·
@@ -42,6 +43,8 @@ enum Command {
     /// Check a node's configuration file
     #[command(subcommand)]
     Config(cmd::config::Action),
+    /// Measure how fast a cluster is, and what bounds it
+    Bench(cmd::bench::Arguments),
     /// Explain a data directory: what it holds, whether it is damaged, and what to do
     Doctor(cmd::doctor::Arguments),
     /// Print a shell's completions
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => cmd::status::run(arguments),
         Command::Transfer(arguments) => cmd::transfer::run(arguments),
         Command::Config(action) => cmd::config::run(&action),
+        Command::Bench(arguments) => cmd::bench::run(&arguments),
         Command::Doctor(arguments) => cmd::doctor::run(&arguments),
         Command::Completions(arguments) => cmd::shell::completions(&arguments, Cli::command()),
         Command::Man(arguments) => cmd::shell::man(&arguments, Cli::command()),

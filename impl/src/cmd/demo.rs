@@ -1,7 +1,7 @@
 //! `cluster demo`: three servers as three processes, a fail-over before your eyes, and a check that nothing
 //! that was acknowledged is lost.
 
-mod servers;
+pub(crate) mod servers;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -20,6 +20,7 @@ use serde_json::json;
 use super::JSON_SCHEMA;
 use servers::Servers;
 
+const SERVERS: u8 = 3;
 const UPDATES_BEFORE: u32 = 100;
 const UPDATES_AFTER: u32 = 100;
 /// How long the demo waits for any one thing before it says that it failed.
@@ -96,7 +97,7 @@ struct Demo {
 
 impl Demo {
     fn start(interrupted: Receiver<()>) -> Result<Self, Failure> {
-        let servers = Servers::start()?;
+        let servers = Servers::start(SERVERS, "")?;
         let destination = Destination {
             cluster: DEFAULT_CLUSTER,
             group: GROUP,

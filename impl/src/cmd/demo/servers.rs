@@ -1,4 +1,4 @@
-//! Three server processes, none of which outlives the demo.
+//! Server processes for a demo or a measurement, none of which outlives it.
 
 use std::fs;
 use std::io;
@@ -9,40 +9,44 @@ use std::process::{Child, Command, Stdio};
 use cluster::exit::{Exit, Failure};
 use tempfile::TempDir;
 
-const SERVERS: u8 = 3;
-
-/// The processes. Dropping them kills them; if the demo itself is killed, they see their standard input
+/// The processes. Dropping them kills them; if this program itself is killed, they see their standard input
 /// close and end.
-pub(super) struct Servers {
+pub(crate) struct Servers {
     addresses: Vec<SocketAddr>,
     children: Vec<Option<Child>>,
     directory: TempDir,
 }
 
 impl Servers {
-    pub(super) fn start() -> Result<Self, Failure> {
+    /// Starts so many servers; `settings` are lines for the configuration of each.
+    pub(crate) fn start(count: u8, settings: &str) -> Result<Self, Failure> {
         let directory = tempfile::Builder::new()
-            .prefix("cluster-demo-")
+            .prefix("cluster-")
             .tempdir()
             .map_err(|error| failure("a temporary directory", &error))?;
-        let addresses = free_addresses().map_err(|error| failure("three UDP ports on 127.0.0.1", &error))?;
-        let children = (0..SERVERS).map(|_| None).collect();
+        let addresses = free_addresses(count).map_err(|error| failure("UDP ports on 127.0.0.1", &error))?;
+        let children = (0..count).map(|_| None).collect();
         let mut servers = Self { addresses, children, directory };
-        for server in 0..SERVERS {
+        for server in 0..count {
             let path = servers.config_path(server);
-            fs::write(&path, servers.config(server))
+            fs::write(&path, servers.config(server) + settings)
                 .map_err(|error| failure(&path.display().to_string(), &error))?;
             servers.launch(server)?;
         }
         Ok(servers)
     }
 
-    pub(super) fn addresses(&self) -> &[SocketAddr] {
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    pub(super) fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// The process numbers of those that run, by server.
+    pub(crate) fn process_ids(&self) -> Vec<u32> {
+        self.children.iter().flatten().map(Child::id).collect()
     }
 
     fn config_path(&self, server: u8) -> PathBuf {
@@ -55,7 +59,7 @@ impl Servers {
     }
 
     /// Starts a server that is not running.
-    pub(super) fn launch(&mut self, server: u8) -> Result<(), Failure> {
+    pub(crate) fn launch(&mut self, server: u8) -> Result<(), Failure> {
         let program = std::env::current_exe().map_err(|error| failure("this program's own path", &error))?;
         let child = Command::new(program)
             .args(["node", "--until-stdin-closes", "--config"])
@@ -69,7 +73,7 @@ impl Servers {
     }
 
     /// Kills a server as a power failure would (SIGKILL).
-    pub(super) fn kill(&mut self, server: u8) -> Result<(), Failure> {
+    pub(crate) fn kill(&mut self, server: u8) -> Result<(), Failure> {
         let Some(mut child) = self.children[usize::from(server)].take() else { return Ok(()) };
         child
             .kill()
@@ -79,7 +83,7 @@ impl Servers {
     }
 
     /// Whether no server has ended of itself with an error.
-    pub(super) fn check(&mut self) -> Result<(), Failure> {
+    pub(crate) fn check(&mut self) -> Result<(), Failure> {
         for (server, child) in self.children.iter_mut().enumerate() {
             // One that was interrupted together with the demo has ended well.
             let ended = child.as_mut().and_then(|child| child.try_wait().ok().flatten());
@@ -102,9 +106,9 @@ impl Drop for Servers {
 }
 
 /// Ports that were free a moment ago.
-fn free_addresses() -> io::Result<Vec<SocketAddr>> {
+fn free_addresses(count: u8) -> io::Result<Vec<SocketAddr>> {
     let sockets: Vec<_> =
-        (0..SERVERS).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
+        (0..count).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
     sockets.iter().map(UdpSocket::local_addr).collect()
 }
 
