@@ -1,6 +1,7 @@
 //! `cluster demo`: three servers as three processes, a fail-over before your eyes, and a check that nothing
 //! that was acknowledged is lost.
 
+mod fail_overs;
 pub(crate) mod servers;
 
 use std::io::{self, Write};
@@ -30,6 +31,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const EXAMPLES: &str = "\
 Examples:
   cluster demo              runs until Ctrl-C, so that you can try the key-value store
+  cluster demo --fail-overs 9   how long a fail-over takes: median of nine
   cluster demo --once --json    for scripts: exit code 1 if anything was lost";
 
 #[derive(Args, Debug)]
@@ -38,6 +40,9 @@ pub(crate) struct Arguments {
     /// End when the scripted part is over
     #[arg(long)]
     once: bool,
+    /// Kill the leader so many times, then have it hand over as often, print how long updates stopped, and end
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    fail_overs: Option<u32>,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
@@ -55,6 +60,9 @@ struct Outcome {
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let interrupted = super::on_interrupt()?;
     let mut demo = Demo::start(interrupted)?;
+    if let Some(count) = arguments.fail_overs {
+        return demo.measure_fail_overs(count, arguments.json);
+    }
     let outcome = demo.script()?;
     let printed = if arguments.json { print_json(&outcome) } else { print(&outcome) };
     printed.map_err(|error| Failure::new(Exit::Runtime, format!("standard output: {error}")))?;
