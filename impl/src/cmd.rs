@@ -5,6 +5,7 @@ pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod kv;
+pub(crate) mod log;
 pub(crate) mod node;
 pub(crate) mod shell;
 pub(crate) mod status;

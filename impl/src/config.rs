@@ -67,6 +67,14 @@ pub struct NodeConfig {
     /// After how many bytes of updates a snapshot of the state machine is taken.
     #[serde(default = "default_snapshot_bytes")]
     pub snapshot_bytes: u64,
+    /// The address of this server's status page, over HTTP; none without. Whoever can reach it can read it.
+    pub page: Option<SocketAddr>,
+    /// Whether the page may be served beyond this machine.
+    #[serde(default)]
+    pub page_public: bool,
+    /// Names under which the page may be asked for, besides `localhost` and IP addresses.
+    #[serde(default)]
+    pub page_hosts: Vec<String>,
 }
 
 fn default_cluster() -> u64 {
@@ -141,6 +149,9 @@ impl NodeConfig {
             datagram_bytes: default_datagram_bytes(),
             snapshot_slots: default_snapshot_slots(),
             snapshot_bytes: default_snapshot_bytes(),
+            page: None,
+            page_public: false,
+            page_hosts: Vec::new(),
         }
     }
 

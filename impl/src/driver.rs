@@ -15,6 +15,7 @@ mod local;
 pub(crate) mod outbox;
 mod snapshots;
 mod transfer;
+mod watching;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -45,6 +46,7 @@ use snapshots::Start;
 #[cfg(test)]
 pub(crate) use snapshots::start_of;
 pub use snapshots::{SnapshotPolicy, checkpoint};
+use watching::Watch;
 
 /// Datagrams that one step takes at most, so that timers and clients are not kept waiting.
 const DATAGRAMS_PER_STEP_MAX: usize = 1024;
@@ -141,6 +143,7 @@ pub struct Driver<C, D, N, S> {
     alarms: Vec<String>,
     /// Snapshots that the handlers ask for.
     wanted: Vec<(u16, ServerId, Slot)>,
+    watch: Watch,
 }
 
 impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
@@ -158,6 +161,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             }),
             outbox: Outbox::new(origin, identity.datagram_bytes),
             incarnations: vec![0; identity.addresses.len()],
+            watch: Watch::new(clock.now()),
             identity,
             clock,
             disk,
@@ -228,6 +232,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         }
         self.settle()?;
         self.take_snapshots();
+        self.watch();
         self.flush();
         Ok(())
     }
@@ -238,7 +243,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             return Some(LocalTime(i64::MIN));
         }
         let groups = self.groups.values().flat_map(|group| [group.timers.next(), group.local.next()]);
-        groups.chain([self.next_transfer()]).flatten().min()
+        groups.chain([self.next_transfer(), self.watch.next()]).flatten().min()
     }
 
     fn next_wait(&self) -> Option<Span> {
@@ -298,11 +303,13 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             }),
             Ok(Between::SnapshotAsk(ask)) => self.on_snapshot_ask(group, from, ask),
             Ok(Between::SnapshotPiece(piece)) => self.on_snapshot_piece(group, from, piece),
+            Ok(Between::Beat(beat)) => self.on_beat(from, *beat),
             Err(_) => self.counters.frames_dropped += 1,
         }
     }
 
     fn on_request(&mut self, id: u16, address: SocketAddr, body: &[u8]) {
+        let now = self.clock.now();
         let Some((group, request)) = self.groups.get_mut(&id).zip(datagram::decode::<Request>(body).ok())
         else {
             self.counters.frames_dropped += 1;
@@ -313,12 +320,12 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         let reply = |answer| (address, id, Response { number, answer });
         match ask {
             Ask::Open { nonce } => {
-                group.await_request(RequestId::Open { nonce }, asker);
+                group.await_request(RequestId::Open { nonce }, asker, now);
                 self.submit(id, Command::Open { nonce });
             }
             Ask::Update(update) => {
                 let (session, sequence) = (update.session, update.sequence);
-                group.await_request(RequestId::Update { session, sequence }, asker);
+                group.await_request(RequestId::Update { session, sequence }, asker, now);
                 self.submit(id, Command::Update(update));
             }
             Ask::Read(query) => self.read(id, asker, query),
@@ -370,6 +377,11 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     /// What this server knows to be chosen for a slot.
     pub fn learnt(&self, group: u16, slot: Slot) -> Option<Command<Payload>> {
         self.groups.get(&group)?.replica.history().committed_command(slot).cloned()
+    }
+
+    /// The local time.
+    pub fn now(&self) -> LocalTime {
+        self.clock.now()
     }
 
     /// A group's replica, to look at.
@@ -451,7 +463,9 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     }
 
     fn sync(&mut self) -> Result<(), DiskError> {
+        let begun = self.clock.now();
         self.disk.sync()?;
+        self.note_sync(begun);
         self.counters.syncs += 1;
         self.unsynced = 0;
         Ok(())
@@ -473,7 +487,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     fn settle(&mut self) -> Result<(), NotASnapshot> {
         let now = self.clock.now();
         for group in self.groups.values_mut() {
-            let (applied, served) = group.settle(now, &mut self.replies)?;
+            let (applied, served) = group.settle(now, &mut self.replies, &mut self.watch.updates)?;
             self.counters.applied += applied;
             self.counters.reads += served;
         }

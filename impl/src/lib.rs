@@ -71,6 +71,7 @@ pub mod load;
 pub mod log;
 pub mod network;
 pub mod node;
+pub mod page;
 pub mod payload;
 pub mod rng;
 pub mod sim;
@@ -78,6 +79,7 @@ pub mod snapshot;
 pub mod state_machine;
 pub mod status;
 pub mod timers;
+pub mod watch;
 pub mod wire;
 
 pub use spec;

@@ -2,25 +2,31 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::thread::{self, JoinHandle};
 
-use spec::{Command, ConfigError, ServerId, Slot, View};
+use spec::{Command, ConfigError, ServerId, Slot, Span, View};
 use thiserror::Error;
 
-use crate::clock::BootClock;
+use crate::clock::{BootClock, millis};
 use crate::config::NodeConfig;
 use crate::driver::{Driver, GroupError, Identity, Learnt, Stopped};
 use crate::exit::Exit;
 use crate::log::{self, Log, LogError, TornTail};
 use crate::network::{Udp, Waker};
+use crate::page::{Page, PageError};
 use crate::payload::Payload;
 use crate::rng::Rng;
 use crate::state_machine::StateMachine;
-use crate::status::{Standing, Status};
+use crate::status::Status;
+use crate::watch::{Board, Event};
 
 /// The group that a node runs.
 pub const GROUP: u16 = 0;
+
+/// How often what is shown is brought up to date, at most; beats see to it that it is about as often at least.
+const PUBLISH_INTERVAL: Span = millis(100);
 
 type NodeDriver<S> = Driver<BootClock, Log, Udp, S>;
 
@@ -44,6 +50,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The status page cannot be served.
+    #[error(transparent)]
+    Page(#[from] PageError),
     /// No thread can be had.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -54,16 +63,20 @@ impl StartError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Group(GroupError::Config(_)) => Exit::Usage,
+            Self::Config(_) | Self::Group(GroupError::Config(_)) | Self::Page(PageError::Public(_)) => {
+                Exit::Usage
+            }
             Self::Log(error) => Exit::of_log(error),
             Self::Group(GroupError::Compacted { .. }) => Exit::DamagedData,
-            Self::Group(GroupError::State(_)) | Self::Bind { .. } | Self::Thread(_) => Exit::Runtime,
+            Self::Group(GroupError::State(_)) | Self::Bind { .. } | Self::Page(_) | Self::Thread(_) => {
+                Exit::Runtime
+            }
         }
     }
 }
 
 /// What a node has to say while it runs.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Notice {
     /// It is up.
     Started {
@@ -74,15 +87,12 @@ pub enum Notice {
     },
     /// The end of the log was a write that a crash cut short, and was removed.
     TornTail(TornTail),
-    /// It is something else as a leader now.
-    Role {
-        /// What it is.
-        standing: Standing,
-        /// The view that it has promised.
-        view: View,
-    },
     /// Something is wrong, and the server goes on.
     Alarm(String),
+    /// Its status page is served here.
+    Page(SocketAddr),
+    /// Something happened.
+    Event(Event),
 }
 
 impl std::fmt::Display for Notice {
@@ -96,7 +106,8 @@ impl std::fmt::Display for Notice {
                 path.display()
             ),
             Self::Alarm(alarm) => write!(f, "alarm: {alarm}"),
-            Self::Role { standing, view } => write!(f, "{standing} (view {view})"),
+            Self::Page(address) => write!(f, "status page on http://{address}/"),
+            Self::Event(event) => write!(f, "{}", event.what),
         }
     }
 }
@@ -116,6 +127,7 @@ pub struct Node {
     orders: Sender<Order>,
     waker: Waker,
     address: SocketAddr,
+    page: Option<Page>,
     thread: Option<JoinHandle<Result<(), Stopped>>>,
 }
 
@@ -148,6 +160,8 @@ impl Node {
         let bind = config.bind_address().ok_or(ConfigError::NotAMember)?;
         let identity = log::Identity { cluster: config.cluster, server: config.server };
         let (log, recovery) = Log::open(&config.data, identity)?;
+        let board = Arc::new(Board::default());
+        let page = Page::start(config, Arc::clone(&board))?;
         let udp = Udp::bind(bind).map_err(|source| StartError::Bind { address: bind, source })?;
         let address = udp.address().map_err(|source| StartError::Bind { address: bind, source })?;
         let waker = udp.waker();
@@ -165,18 +179,32 @@ impl Node {
         let mut driver = driver.with_snapshots(config.snapshots());
         let records = recovery.records.into_iter().filter(|&(group, _)| group == GROUP);
         driver.add_group(GROUP, protocol, records.map(|(_, record)| record), machine)?;
+        driver.tell_peers();
+        if let Some(page) = &page {
+            notify(&Notice::Page(page.address()));
+        }
         let (orders, inbox) = mpsc::channel();
         let thread = thread::Builder::new()
             .name(format!("server {}", config.server))
-            .spawn(move || run(driver, &inbox, notify))
+            .spawn(move || {
+                let ended = run(driver, &inbox, &board, notify);
+                board.close();
+                ended
+            })
             .map_err(StartError::Thread)?;
-        Ok(Self { orders, waker, address, thread: Some(thread) })
+        Ok(Self { orders, waker, address, page, thread: Some(thread) })
     }
 
     /// The address that it is bound to.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address of its status page, if it has one.
+    #[must_use]
+    pub fn page(&self) -> Option<SocketAddr> {
+        self.page.as_ref().map(Page::address)
     }
 
     /// Proposes an update, after those proposed here before. The receiver is told its slot and result when it
@@ -256,9 +284,10 @@ impl Drop for Node {
 fn run<S: StateMachine>(
     mut driver: NodeDriver<S>,
     orders: &Receiver<Order>,
+    board: &Board,
     mut notify: impl FnMut(&Notice),
 ) -> Result<(), Stopped> {
-    let mut known = None;
+    let (mut told, mut publish_at) = (0, driver.now());
     loop {
         loop {
             match orders.try_recv() {
@@ -272,11 +301,16 @@ fn run<S: StateMachine>(
         }
         driver.step()?;
         driver.take_alarms().into_iter().for_each(|alarm| notify(&Notice::Alarm(alarm)));
-        let standing = driver.replica(GROUP).map(|replica| Standing::of(replica.role()));
-        if let Some(standing) = standing.filter(|&standing| known != Some(standing)) {
-            let view = driver.replica(GROUP).map_or(View::NONE, |replica| replica.durable().promised);
-            notify(&Notice::Role { standing, view });
-            known = Some(standing);
+        for event in driver.events().after(told) {
+            notify(&Notice::Event(*event));
+            told = event.number;
+        }
+        let now = driver.now();
+        if now >= publish_at
+            && let Some(report) = driver.report()
+            && board.publish(report, driver.events())
+        {
+            publish_at = now + PUBLISH_INTERVAL;
         }
     }
 }

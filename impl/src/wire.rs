@@ -7,6 +7,7 @@ use spec::{Command, ServerId, SessionId, Slot, Update, View};
 
 use crate::payload::Payload;
 use crate::status::Status;
+use crate::watch::Beat;
 
 /// What servers say to each other. `M` is a [`spec::Message`], or a reference to one that is to be sent.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -19,6 +20,8 @@ pub enum Between<M> {
     SnapshotAsk(SnapshotAsk),
     /// A part of a snapshot.
     SnapshotPiece(SnapshotPiece),
+    /// How the sender is: for those who look, not for the protocol.
+    Beat(Box<Beat>),
 }
 
 /// Which snapshot it is. Servers with the same state have the same.

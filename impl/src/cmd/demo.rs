@@ -117,6 +117,9 @@ impl Demo {
         for (id, address) in servers.addresses().iter().enumerate() {
             eprintln!("server {id} on {address}");
         }
+        if let Some(page) = servers.pages().first() {
+            eprintln!("status page on http://{page}/");
+        }
         eprintln!("data in {}", servers.directory().display());
         Ok(Self { servers, destination, client, interrupted, acknowledged: 0 })
     }
@@ -223,6 +226,10 @@ impl Demo {
         eprintln!("  cargo run -p cluster -- kv --servers {addresses} put k v");
         eprintln!("  cargo run -p cluster -- kv --servers {addresses} get k");
         eprintln!("  cargo run -p cluster -- status --servers {addresses}");
+        eprintln!("or watch it in a browser, each server's page shows all of them:");
+        for page in self.servers.pages() {
+            eprintln!("  http://{page}/");
+        }
         // An error means that nobody can interrupt any more: then it is over too.
         let _ = self.interrupted.recv();
         self.servers.check()

@@ -14,6 +14,7 @@ use cluster::driver::Stopped;
 use cluster::exit::{Exit, Failure};
 use cluster::kv::Store;
 use cluster::node::Node;
+use tracing::info;
 
 /// How often a node looks whether it is to end.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -33,9 +34,14 @@ A configuration file:
   waiting = 16384             # requests that may wait at one server
   sessions = 16384            # client sessions that are kept; the same at every server
   datagram_bytes = 1400
+  page_public = false         # whether the status page may be served beyond this machine
+  page_hosts = []             # names under which it may be asked for
+  # and, without a default, the address of a status page:
+  page = \"127.0.0.1:8000\"
 
-Example:
-  cluster node --config 0.toml";
+Examples:
+  cluster node --config 0.toml
+  cluster node --config 0.toml --log-format json --log-level warn";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
@@ -43,6 +49,8 @@ pub(crate) struct Arguments {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    #[command(flatten)]
+    logging: super::log::Logging,
     /// End when standard input closes: for a parent that must leave no server behind
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
@@ -50,6 +58,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let config = NodeConfig::load(&arguments.config).map_err(|error| Failure::new(Exit::Usage, error))?;
+    arguments.logging.start();
     let interrupted = super::on_interrupt()?;
     let parent_gone = Arc::new(AtomicBool::new(false));
     if arguments.until_stdin_closes {
@@ -57,10 +66,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     }
     let server = config.server;
     let node = Node::start_with(&config, Store::default(), move |notice| {
-        eprintln!("server {server}: {notice}");
+        super::log::write(server, notice);
     })
     .map_err(|error| Failure::new(error.exit(), format!("server {server}: {error}")))?;
-    eprintln!("server {server}: serving on {}", node.address());
+    info!(server, what = "serving", address = %node.address(), "server {server}: serving on {}", node.address());
 
     while !node.is_finished() && !parent_gone.load(Ordering::Relaxed) {
         match interrupted.recv_timeout(LOOK_EVERY) {
@@ -75,7 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         };
         Failure::new(exit, format!("server {server}: {error}"))
     })?;
-    eprintln!("server {server}: stopped");
+    info!(server, what = "stopped", "server {server}: stopped");
     Ok(Exit::Done)
 }
 

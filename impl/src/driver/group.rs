@@ -14,6 +14,7 @@ use crate::payload::Payload;
 use crate::snapshot::Content;
 use crate::state_machine::{NotASnapshot, StateMachine};
 use crate::timers::Timers;
+use crate::watch::Histogram;
 use crate::wire::{Answer, Response};
 
 /// Who asked, and so where the answer goes.
@@ -45,7 +46,8 @@ pub(super) struct Group<S> {
     pub(super) applied: Applied,
     /// The latest result of each session, and its slot.
     results: BTreeMap<SessionId, (Slot, Payload)>,
-    requests: BTreeMap<RequestId, Asker>,
+    /// Who asked, and when first.
+    requests: BTreeMap<RequestId, (Asker, LocalTime)>,
     reads: BTreeMap<ReadId, (Asker, Payload)>,
     last_read: ReadId,
     /// Effects that wait until the batch is written: the state machine's and the clients' part.
@@ -118,8 +120,9 @@ impl<S: StateMachine> Group<S> {
     }
 
     /// Notes who asked for a request; a repeated one is answered where it came from last.
-    pub(super) fn await_request(&mut self, request: RequestId, asker: Asker) {
-        self.requests.insert(request, asker);
+    pub(super) fn await_request(&mut self, request: RequestId, asker: Asker, now: LocalTime) {
+        let since = self.requests.get(&request).map_or(now, |&(_, since)| since);
+        self.requests.insert(request, (asker, since));
     }
 
     /// Notes who asked to read what.
@@ -135,7 +138,7 @@ impl<S: StateMachine> Group<S> {
     }
 
     /// Applies, answers and serves, in the order in which the handlers listed it. Returns how many updates
-    /// were applied and how many reads served.
+    /// were applied and how many reads served; notes how long clients waited for their updates.
     ///
     /// # Errors
     /// If the state machine does not take a snapshot.
@@ -143,6 +146,7 @@ impl<S: StateMachine> Group<S> {
         &mut self,
         now: LocalTime,
         replies: &mut Vec<Reply>,
+        waited: &mut Histogram,
     ) -> Result<(u64, u64), NotASnapshot> {
         let (mut applied, mut served) = (0, 0);
         if self.lacks_state {
@@ -162,7 +166,13 @@ impl<S: StateMachine> Group<S> {
                 Effect::Evict(session) => {
                     self.results.remove(&session);
                 }
-                Effect::Answer { request, outcome } => self.answer(request, outcome, now, replies),
+                Effect::Answer { request, outcome } => {
+                    let asked = self.answer(request, outcome, now, replies);
+                    asked
+                        .filter(|_| outcome == Outcome::Applied)
+                        .into_iter()
+                        .for_each(|at| waited.note(now - at));
+                }
                 Effect::Serve(read) => {
                     self.serve(read, replies);
                     served += 1;
@@ -185,7 +195,14 @@ impl<S: StateMachine> Group<S> {
         Ok((applied, served))
     }
 
-    fn answer(&mut self, request: RequestId, outcome: Outcome, now: LocalTime, replies: &mut Vec<Reply>) {
+    /// Answers the client that waits, if any, and returns since when.
+    fn answer(
+        &mut self,
+        request: RequestId,
+        outcome: Outcome,
+        now: LocalTime,
+        replies: &mut Vec<Reply>,
+    ) -> Option<LocalTime> {
         let kept = match request {
             RequestId::Update { session, .. } => self.results.get(&session),
             RequestId::Open { .. } => None,
@@ -193,7 +210,7 @@ impl<S: StateMachine> Group<S> {
         if self.local.asked(request) {
             self.local.on_outcome(outcome, kept, now);
         }
-        let Some(Asker::Client { address, number }) = self.requests.remove(&request) else { return };
+        let (Asker::Client { address, number }, since) = self.requests.remove(&request)? else { return None };
         let answer = match outcome {
             Outcome::Opened(session) => Answer::Opened(session),
             Outcome::Applied => {
@@ -206,6 +223,7 @@ impl<S: StateMachine> Group<S> {
             Outcome::Busy => Answer::Busy,
         };
         replies.push((address, self.id, Response { number, answer }));
+        Some(since)
     }
 
     fn redirect(&self, view: View) -> Answer {

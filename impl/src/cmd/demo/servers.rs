@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -13,6 +13,7 @@ use tempfile::TempDir;
 /// close and end.
 pub(crate) struct Servers {
     addresses: Vec<SocketAddr>,
+    pages: Vec<SocketAddr>,
     children: Vec<Option<Child>>,
     directory: TempDir,
 }
@@ -25,8 +26,9 @@ impl Servers {
             .tempdir()
             .map_err(|error| failure("a temporary directory", &error))?;
         let addresses = free_addresses(count).map_err(|error| failure("UDP ports on 127.0.0.1", &error))?;
+        let pages = free_pages(count).map_err(|error| failure("TCP ports on 127.0.0.1", &error))?;
         let children = (0..count).map(|_| None).collect();
-        let mut servers = Self { addresses, children, directory };
+        let mut servers = Self { addresses, pages, children, directory };
         for server in 0..count {
             let path = servers.config_path(server);
             fs::write(&path, servers.config(server) + settings)
@@ -38,6 +40,11 @@ impl Servers {
 
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The addresses of the servers' status pages.
+    pub(crate) fn pages(&self) -> &[SocketAddr] {
+        &self.pages
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -55,7 +62,8 @@ impl Servers {
 
     fn config(&self, server: u8) -> String {
         let addresses: Vec<_> = self.addresses.iter().map(|address| format!("\"{address}\"")).collect();
-        format!("server = {server}\ndata = \"{server}\"\nservers = [{}]\n", addresses.join(", "))
+        let (addresses, page) = (addresses.join(", "), self.pages[usize::from(server)]);
+        format!("server = {server}\ndata = \"{server}\"\nservers = [{addresses}]\npage = \"{page}\"\n")
     }
 
     /// Starts a server that is not running.
@@ -110,6 +118,12 @@ fn free_addresses(count: u8) -> io::Result<Vec<SocketAddr>> {
     let sockets: Vec<_> =
         (0..count).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
     sockets.iter().map(UdpSocket::local_addr).collect()
+}
+
+fn free_pages(count: u8) -> io::Result<Vec<SocketAddr>> {
+    let listeners: Vec<_> =
+        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
+    listeners.iter().map(TcpListener::local_addr).collect()
 }
 
 fn failure(what: &str, error: &io::Error) -> Failure {

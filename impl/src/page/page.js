@@ -1,0 +1,130 @@
+// The status page: takes the server's stream and shows it. Everything that comes is set as text, never as markup.
+"use strict";
+const POINTS = 240, EVENTS_MAX = 500, RATE_OVER_MS = 2000, STALE_MS = 2500;
+const element = (id) => document.getElementById(id);
+const say = (id, text) => { element(id).textContent = text; };
+const whole = (number) => number.toLocaleString("en");
+const millis = (ms) => ms == null ? "–" : ms < 10 ? `${ms.toFixed(1)} ms` : ms < 10000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(0)} s`;
+const span = (ms) => {
+  const s = Math.floor(ms / 1000);
+  return s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${Math.floor(s / 3600)} h ${Math.floor(s / 60) % 60} min`;
+};
+const node = (name, text, kind) => {
+  const made = document.createElement(name);
+  made.textContent = text;
+  if (kind) made.className = kind;
+  return made;
+};
+
+// Reports of the last few seconds, and the points of the plots.
+let recent = [], series = { rate: [], latency: [], sync: [] }, started = 0, boots = null, heardAt = 0;
+
+// The bound that 99 % of what was counted since `before` does not pass, in milliseconds.
+const percentile = (now, before, bounds) => {
+  const counts = now.counts.map((count, place) => count - before.counts[place]);
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  let seen = 0;
+  const place = counts.findIndex((count) => (seen += count) >= total * 0.99);
+  return total === 0 ? null : 1000 * (bounds[place] ?? bounds[bounds.length - 1]);
+};
+
+const plot = (name, value, show) => {
+  const points = series[name];
+  points.push(value);
+  if (points.length > POINTS) points.shift();
+  const top = Math.max(1e-9, ...points.map((point) => point ?? 0));
+  const x = (place) => (300 * (place + POINTS - points.length) / (POINTS - 1)).toFixed(1);
+  let line = "", pen = "M";
+  points.forEach((point, place) => {
+    if (point == null) { pen = "M"; return; }
+    line += `${pen}${x(place)} ${(76 - 72 * point / top).toFixed(1)}`;
+    pen = "L";
+  });
+  element(`${name}-plot`).firstElementChild.setAttribute("d", line);
+  say(name, value == null ? "–" : show(value));
+  const shown = points.filter((point) => point != null);
+  say(`${name}-scale`, shown.length ? `highest ${show(Math.max(...shown))}` : "nothing yet");
+};
+
+const list = (id, pairs) => element(id).replaceChildren(...pairs.flatMap(([name, count]) =>
+  [node("dt", name, "faint"), node("dd", whole(count))]));
+
+const row = (server, status, peer) => {
+  const made = document.createElement("tr");
+  const up = !peer || peer.up;
+  const cell = (text, kind) => made.append(node("td", text, kind));
+  cell(peer ? `${server.server}` : `${server.server} (this)`);
+  cell(server.address ?? "–");
+  cell(up ? status.role : status ? "silent" : "never heard", up ? (status.role === "leading" ? "good" : "") : "bad");
+  cell(status ? status.view : "–");
+  cell(status ? whole(status.committed) : "–", "number");
+  cell(peer ? (peer.lag == null ? "–" : whole(peer.lag)) : "", "number");
+  cell(up && status.lease_remaining_ms != null ? millis(status.lease_remaining_ms) : "–", "number");
+  cell(peer ? (peer.loss == null ? "–" : `${(100 * peer.loss).toFixed(0)} %`) : "", peer && peer.loss > 0.05 ? "number bad" : "number");
+  cell(peer ? millis(peer.round_trip_ms) : "", "number");
+  cell(peer ? (peer.heard_ms == null ? "–" : `${millis(peer.heard_ms)} ago`) : "", "number");
+  return made;
+};
+
+const show = (report) => {
+  const { status } = report;
+  if (boots !== status.boots) {
+    boots = status.boots;
+    recent = [];
+    series = { rate: [], latency: [], sync: [] };
+    element("events").replaceChildren();
+  }
+  heardAt = Date.now();
+  started = heardAt - report.uptime_ms;
+  say("who", `server ${report.server} of cluster ${report.cluster}, ${report.address ?? ""}`);
+  document.title = `${status.role}: server ${report.server}, Leasehold`;
+  say("role", status.role);
+  element("role").className = `big ${status.role === "leading" ? "good" : ""}`;
+  say("view", `view ${status.view}`);
+  const lease = status.lease_remaining_ms;
+  say("lease", lease == null ? "none" : millis(lease));
+  element("lease-bar").style.width = lease == null ? "0" : `${Math.min(100, 100 * lease / report.lease_term_ms)}%`;
+  say("committed", whole(status.committed));
+  say("applied", `applied ${whole(status.applied)}`);
+  say("uptime", span(report.uptime_ms));
+  say("boots", `started ${whole(status.boots)} times on this data`);
+
+  recent.push(report);
+  while (recent.length > 2 && report.uptime_ms - recent[0].uptime_ms > RATE_OVER_MS) recent.shift();
+  const before = recent[0], seconds = (report.uptime_ms - before.uptime_ms) / 1000;
+  const rate = seconds > 0 ? (status.counters.applied - before.status.counters.applied) / seconds : 0;
+  plot("rate", rate, (value) => value.toFixed(value < 10 ? 1 : 0));
+  plot("latency", percentile(report.updates, before.updates, report.bounds_s), (ms) => `≤ ${millis(ms)}`);
+  plot("sync", percentile(report.syncs, before.syncs, report.bounds_s), (ms) => `≤ ${millis(ms)}`);
+
+  const rows = [[report.server, row(report, status, null)], ...report.peers.map((peer) => [peer.server, row(peer, peer.status, peer)])];
+  rows.sort((one, other) => one[0] - other[0]);
+  element("servers").tBodies[0].replaceChildren(...rows.map(([, made]) => made));
+  list("tally", Object.entries(report.tally).map(([name, count]) => [name.replaceAll("_", " "), count]));
+  const dropped = report.drops.filter((drop) => drop.count > 0).map((drop) => [drop.text, drop.count]);
+  list("drops", dropped.length ? dropped : [["none", 0]]);
+};
+
+const happened = (event) => {
+  const made = document.createElement("li");
+  const at = node("time", new Date(started + event.at_ms).toLocaleTimeString("en-GB"));
+  made.append(at, node("span", event.text, event.warning ? "bad" : ""));
+  element("events").prepend(made);
+  while (element("events").children.length > EVENTS_MAX) element("events").lastElementChild.remove();
+};
+
+// Events come before the first report, which says when the server started.
+let waiting = [];
+const stream = new EventSource("/events");
+stream.addEventListener("happened", (message) => {
+  waiting.push(JSON.parse(message.data));
+});
+stream.addEventListener("report", (message) => {
+  show(JSON.parse(message.data));
+  waiting.splice(0).forEach(happened);
+});
+setInterval(() => {
+  const live = Date.now() - heardAt < STALE_MS;
+  say("connection", live ? "live" : heardAt ? `no word for ${span(Date.now() - heardAt)}` : "connecting …");
+  element("connection").className = live ? "good" : "bad";
+}, 250);
