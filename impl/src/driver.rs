@@ -8,6 +8,7 @@
 //!
 //! A node hosts any number of groups over one socket and one log.
 
+mod divergence;
 mod group;
 mod hand_over;
 mod learnt;
@@ -37,6 +38,7 @@ use crate::rng::Rng;
 use crate::state_machine::{NotASnapshot, StateMachine};
 use crate::status::{Counters, Status};
 use crate::wire::{Answer, Ask, Between, Request, Response};
+pub use divergence::Diverged;
 use group::{Asker, Group, Reply};
 use hand_over::Heard;
 use local::Local;
@@ -82,6 +84,9 @@ pub enum Stopped {
     /// The state machine does not take a snapshot.
     #[error("the state machine does not take a snapshot that is whole: {0}. Start the program that wrote it")]
     State(#[from] NotASnapshot),
+    /// The state machine's copies are not alike.
+    #[error(transparent)]
+    Diverged(#[from] Diverged),
 }
 
 /// Why a group cannot be started.
@@ -231,6 +236,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             self.flush();
         }
         self.settle()?;
+        self.compare_states()?;
         self.take_snapshots();
         self.watch();
         self.flush();
@@ -304,6 +310,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             Ok(Between::SnapshotAsk(ask)) => self.on_snapshot_ask(group, from, ask),
             Ok(Between::SnapshotPiece(piece)) => self.on_snapshot_piece(group, from, piece),
             Ok(Between::Beat(beat)) => self.on_beat(from, *beat),
+            Ok(Between::StateHash(report)) => self.on_state_hash(group, from, report),
             Err(_) => self.counters.frames_dropped += 1,
         }
     }

@@ -25,6 +25,8 @@ pub struct Content {
     pub protocol: Snapshot,
     /// The latest result of each session, and its slot.
     pub results: BTreeMap<SessionId, (Slot, Payload)>,
+    /// A hash of every update up to the slot and its result.
+    pub chain: u64,
     /// The state machine's own part.
     pub state: Payload,
 }
@@ -149,7 +151,7 @@ mod tests {
     fn file() -> Vec<u8> {
         let protocol = Snapshot { slot: Slot(9), sessions: Sessions::default() };
         let results = [(SessionId(Slot(1)), (Slot(8), Payload::from("ok")))].into();
-        let body = Content { protocol, results, state: Payload::from("state") }.encode();
+        let body = Content { protocol, results, chain: 300, state: Payload::from("state") }.encode();
         let mut file = header(IDENTITY, 3, Slot(9), &body).to_vec();
         file.extend(body);
         file

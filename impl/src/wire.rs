@@ -22,6 +22,17 @@ pub enum Between<M> {
     SnapshotPiece(SnapshotPiece),
     /// How the sender is: for those who look, not for the protocol.
     Beat(Box<Beat>),
+    /// What the sender's state is, for comparison.
+    StateHash(StateHash),
+}
+
+/// A hash of every update up to a slot and its result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StateHash {
+    /// The slot.
+    pub slot: Slot,
+    /// The hash.
+    pub hash: u64,
 }
 
 /// Which snapshot it is. Servers with the same state have the same.

@@ -10,7 +10,7 @@ use std::{env, fs};
 use cluster::datagram::{DATAGRAM_BYTES_MIN, Origin, Packer, Sender, Unpacker, decode};
 use cluster::log::{Identity, Log, LogOptions};
 use cluster::payload::Payload;
-use cluster::wire::{Between, Edition, SnapshotAsk, SnapshotPiece};
+use cluster::wire::{Between, Edition, SnapshotAsk, SnapshotPiece, StateHash};
 use spec::{
     Command, Config, Durable, Effects, LocalTime, Message, Paxos, Record, Replica, Report, RequestId,
     ServerId, SessionId, Slot, Snapshot, Span, Update, View,
@@ -136,7 +136,7 @@ fn datagram_lines() -> Vec<Line> {
     packer.push(260, &Between::<Message<Payload>>::Stand, |_| panic!("it fills no datagram")).unwrap();
     packer.flush(|datagram| lines.push(("stand", datagram.to_vec())));
     let edition = Edition { slot: Slot(9), bytes: 300, checksum: 0xC0FFEE };
-    let snapshots: [(_, Between<Message<Payload>>); 2] = [
+    let snapshots: [(_, Between<Message<Payload>>); 3] = [
         (
             "snapshot-ask",
             Between::SnapshotAsk(SnapshotAsk { least: Slot(7), edition: Some(edition), offset: 200 }),
@@ -145,6 +145,7 @@ fn datagram_lines() -> Vec<Line> {
             "snapshot-piece",
             Between::SnapshotPiece(SnapshotPiece { edition, offset: 200, bytes: Payload::from("abc") }),
         ),
+        ("state-hash", Between::StateHash(StateHash { slot: Slot(64), hash: 0xC0FFEE })),
     ];
     for (name, message) in snapshots {
         packer.push(260, &message, |_| panic!("it fills no datagram")).unwrap();

@@ -80,6 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     node.stop().map_err(|error| {
         let exit = match error {
             Stopped::Disk(_) => Exit::Disk,
+            Stopped::Diverged(_) => Exit::DamagedData,
             Stopped::Network(_) | Stopped::State(_) => Exit::Runtime,
         };
         Failure::new(exit, format!("server {server}: {error}"))

@@ -6,6 +6,7 @@ use std::sync::mpsc::Sender;
 
 use spec::{Effect, LocalTime, Outcome, ReadId, Replica, RequestId, SessionId, Slot, View};
 
+use super::divergence::Digest;
 use super::learnt::Applied;
 use super::local::Local;
 use super::snapshots::Progress;
@@ -61,6 +62,7 @@ pub(super) struct Group<S> {
     pub(super) progress: Progress,
     pub(super) sending: Sending,
     pub(super) fetching: Option<Fetching>,
+    pub(super) digest: Digest,
 }
 
 impl<S: StateMachine> Group<S> {
@@ -90,6 +92,7 @@ impl<S: StateMachine> Group<S> {
             progress: Progress::default(),
             sending: Sending::default(),
             fetching: None,
+            digest: Digest::default(),
         }
     }
 
@@ -116,7 +119,12 @@ impl<S: StateMachine> Group<S> {
             return None;
         }
         let state = self.machine.snapshot()?.into();
-        Some(Content { protocol: self.replica.snapshot(), results: self.results.clone(), state })
+        Some(Content {
+            protocol: self.replica.snapshot(),
+            results: self.results.clone(),
+            chain: self.digest.chain,
+            state,
+        })
     }
 
     /// Notes who asked for a request; a repeated one is answered where it came from last.
@@ -159,6 +167,7 @@ impl<S: StateMachine> Group<S> {
                 Effect::Apply { slot, session, value, .. } => {
                     self.progress.bytes += value.0.len() as u64;
                     let result = self.machine.apply(slot, &value.0);
+                    self.digest.applied(slot, &value.0, &result);
                     self.results.insert(session, (slot, result.into()));
                     self.applied.note(slot);
                     applied += 1;
@@ -182,6 +191,7 @@ impl<S: StateMachine> Group<S> {
                     if let Some(content) = self.incoming.take() {
                         self.machine.restore(&content.state.0)?;
                         self.restored = content.slot();
+                        self.digest.restore(content.chain, content.slot());
                         self.results = content.results;
                     }
                 }

@@ -236,7 +236,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         }
     }
 
-    fn send_between(&mut self, group: u16, to: ServerId, body: &Between<Message<Payload>>) {
+    pub(super) fn send_between(&mut self, group: u16, to: ServerId, body: &Between<Message<Payload>>) {
         if let Some(&address) = self.identity.addresses.get(usize::from(to.0)) {
             self.outbox.push(address, group, body, &mut self.network, &mut self.counters);
         }

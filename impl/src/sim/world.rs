@@ -223,7 +223,7 @@ impl World {
             server.busy_until = self.now + hardware.ahead.0;
             (std::mem::take(&mut hardware.sent), hardware.dead)
         };
-        if let Err(error @ (Stopped::Network(_) | Stopped::State(_))) = stepped {
+        if let Err(error @ (Stopped::Network(_) | Stopped::State(_) | Stopped::Diverged(_))) = stepped {
             self.judge.borrow_mut().complain(|| format!("server {index} stopped: {error}"));
         }
         for (at, to, datagram) in sent {
