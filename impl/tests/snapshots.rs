@@ -102,7 +102,7 @@ fn a_server_whose_snapshots_are_all_damaged_says_so_and_makes_up_for_it() {
     wait_for(&nodes[2], |status| status.applied.0 >= 200 && status.counters.snapshots >= 3);
     nodes.pop().unwrap().stop().unwrap();
     let damaged = snapshots_in(&cluster.directory(2));
-    assert_eq!(damaged.len(), 2);
+    assert!(damaged.len() >= 2, "the oldest goes with the next sync: {damaged:?}");
     for path in &damaged {
         let mut bytes = fs::read(path).unwrap();
         let middle = bytes.len() / 2;

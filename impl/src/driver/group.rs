@@ -192,6 +192,7 @@ impl<S: StateMachine> Group<S> {
                         self.machine.restore(&content.state.0)?;
                         self.restored = content.slot();
                         self.digest.restore(content.chain, content.slot());
+                        self.applied.advance(content.slot(), content.slot()); // What it was told of before is gone.
                         self.results = content.results;
                     }
                 }
