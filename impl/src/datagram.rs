@@ -28,7 +28,7 @@ mod unpacker;
 use serde::de::DeserializeOwned;
 
 pub use drops::{Counters, DropReason};
-pub use packer::{Packer, TooLong};
+pub use packer::{MessageNumbers, Packer, TooLong};
 pub use unpacker::{Received, Unpacker};
 
 /// The longest message in bytes, in however many pieces.

@@ -46,9 +46,9 @@ pub enum DiskError {
     /// The log could not be written.
     #[error("{0}. Nothing more is acknowledged, and this server stops")]
     Log(#[from] LogError),
-    /// The simulated power failed.
-    #[error("the power failed")]
-    PowerFailure,
+    /// A simulated disk failed, or its power did.
+    #[error("the simulated disk failed")]
+    Simulated,
 }
 
 /// A snapshot that cannot be used. It is left as it is.

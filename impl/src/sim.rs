@@ -1,11 +1,11 @@
 //! A whole cluster in one thread: the drivers of several servers, on simulated clocks, disks and a simulated
 //! network, with clients and faults. Everything follows from a seed, so whatever fails can be run again.
 //!
-//! A run has two phases. First messages are lost, repeated, delayed and reordered, links are cut, servers stand
-//! still, and power fails at any write, sync or send; of the records that were not synced any prefix survives.
-//! Then the faults stop, and everything that clients ask for must be answered.
+//! A run lasts a minute of simulated time and has two phases. First everything of [`Fault`] strikes: disks, links,
+//! clocks and processes fail in their ways, at any write, sync or send. Then the faults stop, and everything that
+//! clients ask for must be answered.
 //!
-//! All the while [`Findings`] are gathered, and the run ends with an error as soon as
+//! All the while [`Findings`] are gathered, and the run ends with an error, and the last events, as soon as
 //!
 //! - two servers apply different updates in a slot, or an update is applied twice,
 //! - an answer contradicts an earlier one: an acknowledged update is missing, or a read is stale,
@@ -13,14 +13,21 @@
 //! - or the cluster does not come to rest after the faults.
 
 mod customer;
+mod fault;
 mod hardware;
 mod judge;
+mod links;
+mod strike;
+#[cfg(test)]
+mod tests;
+mod trace;
 mod world;
 
 use spec::Span;
 
 use crate::clock::millis;
 use crate::rng::Rng;
+pub use fault::{Class, Fault, Tally};
 use world::World;
 
 /// What a run is like.
@@ -46,6 +53,10 @@ pub struct Plan {
     pub loss_percent: u64,
     /// How many arrive twice.
     pub duplicate_percent: u64,
+    /// How late the copy of a datagram may be.
+    pub replay_within: Span,
+    /// How long a client thinks before its next operation, at most.
+    pub clients_think: Span,
     /// How often a fault strikes, on average.
     pub fault_every: Span,
     /// How long the faults last.
@@ -61,6 +72,7 @@ impl Plan {
             let index = rng.below(choices.len() as u64);
             choices[usize::try_from(index).unwrap_or(0)]
         };
+        let span_ms = |number: u64| millis(i64::try_from(number).unwrap_or(0));
         let small = |number: u64| u8::try_from(number).unwrap_or(u8::MAX);
         Self {
             seed,
@@ -73,8 +85,10 @@ impl Plan {
             snapshot_slots: one_of(&[7, 40, 100_000]),
             loss_percent: one_of(&[0, 2, 10, 30]),
             duplicate_percent: one_of(&[0, 5, 30]),
-            fault_every: millis(i64::try_from(one_of(&[60, 250, 1_000])).unwrap_or(250)),
-            faults_for: millis(8_000),
+            replay_within: millis(60_000),
+            clients_think: span_ms(one_of(&[100, 400, 1_000])),
+            fault_every: span_ms(one_of(&[150, 500, 1_500])),
+            faults_for: millis(55_000),
         }
     }
 
@@ -96,18 +110,10 @@ pub struct Findings {
     pub sessions_lost: u64,
     /// Reads that were answered.
     pub reads: u64,
-    /// Power failures.
-    pub power_failures: u64,
-    /// Power failures while records were being written.
-    pub cut_syncs: u64,
-    /// Records that a power failure lost.
+    /// Records that a crash lost.
     pub records_lost: u64,
-    /// Datagrams that were lost on the way.
-    pub datagrams_lost: u64,
-    /// Datagrams that arrived twice.
-    pub datagrams_repeated: u64,
-    /// Times that a server stood still.
-    pub pauses: u64,
+    /// The faults that struck.
+    pub faults: Tally,
     /// Times that another server led than before.
     pub leader_changes: u64,
     /// Times that some server was seen to hold the lease.
@@ -120,6 +126,10 @@ pub struct Findings {
     pub snapshots_damaged: u64,
     /// Records that disks forgot because snapshots stand for them.
     pub records_trimmed: u64,
+    /// How long the run lasted, in simulated milliseconds.
+    pub simulated_ms: i64,
+    /// Stands for everything that happened: equal in two runs of one seed.
+    pub trace: u64,
 }
 
 impl Findings {
@@ -128,17 +138,15 @@ impl Findings {
         self.acknowledged += other.acknowledged;
         self.sessions_lost += other.sessions_lost;
         self.reads += other.reads;
-        self.power_failures += other.power_failures;
-        self.cut_syncs += other.cut_syncs;
         self.records_lost += other.records_lost;
-        self.datagrams_lost += other.datagrams_lost;
-        self.datagrams_repeated += other.datagrams_repeated;
-        self.pauses += other.pauses;
+        self.faults.add(&other.faults);
         self.leader_changes += other.leader_changes;
         self.leases_seen += other.leases_seen;
         self.snapshots += other.snapshots;
         self.snapshots_fetched += other.snapshots_fetched;
         self.snapshots_damaged += other.snapshots_damaged;
         self.records_trimmed += other.records_trimmed;
+        self.simulated_ms += other.simulated_ms;
+        self.trace ^= other.trace;
     }
 }

@@ -1,5 +1,6 @@
 //! Messages into datagrams.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
@@ -9,9 +10,9 @@ use super::{
     MESSAGE_BYTES_MAX, Origin, PIECE_HEADER_BYTES, checksum,
 };
 
-/// Numbers the messages that travel in pieces. One count for the whole process, because a packer may be
-/// replaced by another of the same origin, whose messages must not be taken for those of the first.
-static NEXT_MESSAGE: AtomicU64 = AtomicU64::new(0);
+/// Numbers the messages that travel in pieces. Packers of one origin share it, because one may be replaced
+/// by another, whose messages must not be taken for those of the first.
+pub type MessageNumbers = Arc<AtomicU64>;
 
 /// A message is longer than any receiver takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -34,6 +35,7 @@ pub struct Packer {
     /// A message's body, before it is known how it will travel.
     body: Vec<u8>,
     datagram_bytes: usize,
+    numbers: MessageNumbers,
 }
 
 impl Packer {
@@ -44,7 +46,14 @@ impl Packer {
             datagram: origin.encode().to_vec(),
             body: Vec::new(),
             datagram_bytes: datagram_bytes.clamp(DATAGRAM_BYTES_MIN, DATAGRAM_BYTES_MAX),
+            numbers: MessageNumbers::default(),
         }
+    }
+
+    /// Takes the numbers of its messages from a count that it shares with others of its origin.
+    #[must_use]
+    pub fn numbered(self, numbers: &MessageNumbers) -> Self {
+        Self { numbers: Arc::clone(numbers), ..self }
     }
 
     /// Adds a message. Gives each datagram that is full to `emit`; the last one stays until more comes or
@@ -100,7 +109,7 @@ impl Packer {
 
     fn push_pieces(&mut self, group: u16, body: &[u8], emit: &mut impl FnMut(&[u8])) {
         let piece_bytes = piece_bytes(self.datagram_bytes);
-        let message = NEXT_MESSAGE.fetch_add(1, Ordering::Relaxed);
+        let message = self.numbers.fetch_add(1, Ordering::Relaxed);
         for (index, piece) in body.chunks(piece_bytes).enumerate() {
             let mut header = [0; PIECE_HEADER_BYTES];
             header[..8].copy_from_slice(&message.to_le_bytes());

@@ -16,7 +16,10 @@ fn from(sender: Sender) -> Origin {
 
 fn pack(origin: Origin, datagram_bytes: usize, messages: &Messages) -> Vec<Vec<u8>> {
     let mut datagrams = Vec::new();
-    let mut packer = Packer::new(origin, datagram_bytes);
+    thread_local! {
+        static NUMBERS: MessageNumbers = MessageNumbers::default();
+    }
+    let mut packer = NUMBERS.with(|numbers| Packer::new(origin, datagram_bytes).numbered(numbers));
     for (group, body) in messages {
         packer.push_bytes(*group, body, |datagram| datagrams.push(datagram.to_vec())).unwrap();
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use crate::datagram::{Origin, Packer};
+use crate::datagram::{MessageNumbers, Origin, Packer};
 use crate::network::Network;
 use crate::status::Counters;
 
@@ -18,6 +18,7 @@ pub(crate) struct Outbox {
     origin: Origin,
     datagram_bytes: usize,
     packers: HashMap<SocketAddr, Destination>,
+    numbers: MessageNumbers,
     /// The destinations for which something waits, in the order in which it came.
     unsent: Vec<SocketAddr>,
 }
@@ -30,7 +31,13 @@ struct Destination {
 
 impl Outbox {
     pub(crate) fn new(origin: Origin, datagram_bytes: usize) -> Self {
-        Self { origin, datagram_bytes, packers: HashMap::new(), unsent: Vec::new() }
+        Self {
+            origin,
+            datagram_bytes,
+            packers: HashMap::new(),
+            numbers: MessageNumbers::default(),
+            unsent: Vec::new(),
+        }
     }
 
     /// Adds a message; sends what fills a datagram. One that is too long for any receiver is dropped: whoever
@@ -44,7 +51,7 @@ impl Outbox {
         counters: &mut Counters,
     ) {
         let destination = self.packers.entry(to).or_insert_with(|| Destination {
-            packer: Packer::new(self.origin, self.datagram_bytes),
+            packer: Packer::new(self.origin, self.datagram_bytes).numbered(&self.numbers),
             waits: false,
         });
         if !destination.waits {

@@ -13,8 +13,6 @@ use crate::node::GROUP;
 use crate::rng::Rng;
 use crate::wire::Response;
 
-/// How long a client rests between two operations, at most.
-const REST_MAX: Span = millis(60);
 /// The longest update: more than fits a small datagram.
 const UPDATE_BYTES_MAX: u64 = 3_000;
 /// How long a client has patience while there are faults.
@@ -32,6 +30,8 @@ pub(super) struct Customer {
     /// How many clients share the numbers.
     clients: u64,
     current: Option<Current>,
+    /// How long it thinks between two operations, at most.
+    thinks: Span,
     rest_until: i64,
 }
 
@@ -59,6 +59,7 @@ impl Customer {
             next_update: u64::from(index),
             clients: u64::from(plan.clients),
             current: None,
+            thinks: plan.clients_think,
             rest_until: 0,
         }
     }
@@ -120,7 +121,7 @@ impl Customer {
         for response in responses {
             if let Some(ended) = self.conversation.on_response(response, LocalTime(now)) {
                 self.on_ended(&ended, judge, findings);
-                self.rest_until = now + self.rng.part_of(REST_MAX).0;
+                self.rest_until = now + self.rng.part_of(self.thinks).0;
             }
         }
     }

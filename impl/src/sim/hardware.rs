@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use spec::{LocalTime, Record, Slot, Span};
 
+use super::fault::{Fault, Tally};
 use crate::clock::{Clock, millis};
 use crate::disk::{Disk, DiskError, SnapshotError};
 use crate::network::Network;
@@ -22,6 +23,8 @@ const SOCKET_BUFFER_DATAGRAMS: usize = 2_000;
 const MILLION: i64 = 1_000_000;
 const SYNC_TIME_MAX: Span = Span(400_000);
 const SLOW_SYNC_TIME_MAX: Span = millis(60);
+/// How long a disk that is stuck takes for a sync, at most.
+const STALL_MAX: Span = millis(4_000);
 /// How long the operating system may leave a process aside in the middle of its work.
 const PAUSE_MAX: Span = millis(1_500);
 
@@ -36,7 +39,9 @@ pub(super) struct Hardware {
     pub(super) world: i64,
     /// How much time the current step has taken so far.
     pub(super) ahead: Span,
-    clock_offset: i64,
+    /// A moment of the world, what the clock showed then, and how much too fast it has run since.
+    clock_since: i64,
+    clock_showed: i64,
     clock_ppm: i64,
     pub(super) durable: Vec<(u16, Record<Payload>)>,
     written: Vec<(u16, Record<Payload>)>,
@@ -50,26 +55,30 @@ pub(super) struct Hardware {
     pub(super) power_for: Option<u64>,
     /// Whether the power has failed since the server was started.
     pub(super) dead: bool,
-    pub(super) cut_syncs: u64,
+    /// Until then the machine sleeps, and what is sent to it is lost.
+    pub(super) asleep_until: i64,
+    /// Until then every sync fails.
+    pub(super) refuses_until: i64,
+    /// The next sync is stuck for a while.
+    pub(super) stalls: bool,
     pub(super) records_lost: u64,
-    pub(super) pauses: u64,
     /// Records that the disk forgot because a snapshot stands for them.
     pub(super) records_trimmed: u64,
     /// Snapshots that it damaged.
     pub(super) snapshots_damaged: u64,
+    pub(super) tally: Tally,
 }
 
 impl Hardware {
     pub(super) fn new(mut rng: Rng) -> Self {
-        let span = u64::from(DRIFT_PPM);
-        // Within half the bound of the true rate on either side, with room for rounding.
-        let clock_ppm = i64::try_from(rng.below(span - span / 50)).unwrap_or(0) - i64::from(DRIFT_PPM) / 2;
-        let clock_offset = i64::try_from(rng.below(1 << 40)).unwrap_or(0);
+        let clock_ppm = some_ppm(&mut rng);
+        let clock_showed = i64::try_from(rng.below(1 << 40)).unwrap_or(0);
         Self {
             rng,
             world: 0,
             ahead: Span::ZERO,
-            clock_offset,
+            clock_since: 0,
+            clock_showed,
             clock_ppm,
             durable: Vec::new(),
             written: Vec::new(),
@@ -79,34 +88,54 @@ impl Hardware {
             troubled: true,
             power_for: None,
             dead: false,
-            cut_syncs: 0,
+            asleep_until: 0,
+            refuses_until: 0,
+            stalls: false,
             records_lost: 0,
-            pauses: 0,
             records_trimmed: 0,
             snapshots_damaged: 0,
+            tally: Tally::default(),
         }
     }
 
     /// What this computer's clock shows.
     pub(super) fn local_time(&self) -> LocalTime {
         let world = self.world + self.ahead.0;
-        LocalTime(self.clock_offset + scaled(world, MILLION + self.clock_ppm, MILLION))
+        let since = scaled(world - self.clock_since, MILLION + self.clock_ppm, MILLION);
+        LocalTime(self.clock_showed + since)
     }
 
     /// When its clock will show `local`, or a moment later.
     pub(super) fn world_time(&self, local: LocalTime) -> i64 {
-        let shown = local.0.saturating_sub(self.clock_offset);
-        scaled(shown, MILLION, MILLION + self.clock_ppm).saturating_add(1)
+        let shown = local.0.saturating_sub(self.clock_showed);
+        scaled(shown, MILLION, MILLION + self.clock_ppm).saturating_add(self.clock_since + 1)
     }
 
-    pub(super) fn deliver(&mut self, from: SocketAddr, datagram: Vec<u8>) {
-        if self.arrived.len() < SOCKET_BUFFER_DATAGRAMS {
+    /// From now on, which is the beginning of a step, the clock runs at another rate within the bound.
+    pub(super) fn change_rate(&mut self) {
+        self.tally.count(Fault::RateChange);
+        let ppm = some_ppm(&mut self.rng);
+        self.set_rate(ppm);
+    }
+
+    /// From now on, which is the beginning of a step, the clock is so many millionths too fast.
+    pub(super) fn set_rate(&mut self, ppm: i64) {
+        self.clock_showed = self.local_time().0;
+        self.clock_since = self.world;
+        self.clock_ppm = ppm;
+    }
+
+    pub(super) fn deliver(&mut self, now: i64, from: SocketAddr, datagram: Vec<u8>) {
+        if now < self.asleep_until {
+            self.tally.count(Fault::Suspension);
+        } else if self.arrived.len() < SOCKET_BUFFER_DATAGRAMS {
             self.arrived.push_back((from, datagram));
         }
     }
 
-    /// The power fails: any prefix of what was not synced survives.
-    pub(super) fn lose_power(&mut self) {
+    /// The server ends without a warning: any prefix of what was not synced survives.
+    pub(super) fn crash(&mut self, fault: Fault) {
+        self.tally.count(fault);
         let kept = self.rng.below(self.written.len() as u64 + 1);
         let kept = usize::try_from(kept).unwrap_or(0);
         self.durable.extend(self.written.drain(..kept));
@@ -139,23 +168,42 @@ impl Hardware {
         }
     }
 
+    /// How long the next sync takes at most.
+    fn longest_sync(&mut self) -> Span {
+        if self.troubled && std::mem::take(&mut self.stalls) {
+            self.tally.count(Fault::Stall);
+            STALL_MAX
+        } else if self.troubled && self.rng.percent(1) {
+            self.tally.count(Fault::SlowSync);
+            SLOW_SYNC_TIME_MAX
+        } else {
+            SYNC_TIME_MAX
+        }
+    }
+
     /// Does one thing that takes power. Whether there was any.
     fn spend_power(&mut self) -> bool {
         match &mut self.power_for {
             _ if self.dead => return false,
             Some(0) => {
-                self.lose_power();
+                self.crash(Fault::PowerFailure);
                 return false;
             }
             Some(left) => *left -= 1,
             None => {}
         }
         if self.troubled && self.rng.below(20_000) == 0 {
-            self.pauses += 1;
+            self.tally.count(Fault::Pause);
             self.ahead = Span(self.ahead.0 + self.rng.part_of(PAUSE_MAX).0);
         }
         true
     }
+}
+
+/// A rate within half the bound of the true one on either side, with room for rounding.
+fn some_ppm(rng: &mut Rng) -> i64 {
+    let span = u64::from(DRIFT_PPM);
+    i64::try_from(rng.below(span - span / 50)).unwrap_or(0) - i64::from(DRIFT_PPM) / 2
 }
 
 /// `time · numerator / denominator`, or the nearest that there is.
@@ -189,11 +237,14 @@ impl Disk for SimDisk {
     fn sync(&mut self) -> Result<(), DiskError> {
         let mut hardware = self.0.borrow_mut();
         if !hardware.spend_power() {
-            hardware.cut_syncs += 1;
-            return Err(DiskError::PowerFailure);
+            hardware.tally.count(Fault::CutSync);
+            return Err(DiskError::Simulated);
         }
-        let slow = hardware.troubled && hardware.rng.percent(1);
-        let longest = if slow { SLOW_SYNC_TIME_MAX } else { SYNC_TIME_MAX };
+        let longest = hardware.longest_sync();
+        if hardware.troubled && hardware.world < hardware.refuses_until {
+            hardware.crash(Fault::FailedSync);
+            return Err(DiskError::Simulated);
+        }
         hardware.ahead = Span(hardware.ahead.0 + hardware.rng.part_of(longest).0);
         let written = std::mem::take(&mut hardware.written);
         hardware.durable.extend(written);
@@ -204,7 +255,7 @@ impl Disk for SimDisk {
     fn write_snapshot(&mut self, group: u16, slot: Slot, body: &[u8]) -> Result<(), DiskError> {
         let mut hardware = self.0.borrow_mut();
         if !hardware.spend_power() {
-            return Err(DiskError::PowerFailure);
+            return Err(DiskError::Simulated);
         }
         hardware.snapshots.insert((group, slot), body.to_vec());
         Ok(())

@@ -15,8 +15,8 @@ use crate::state_machine::{NotASnapshot, StateMachine};
 /// What has been applied anywhere, and what was said to clients.
 #[derive(Debug, Default)]
 pub(super) struct Judge {
-    /// The update of each slot.
-    slots: BTreeMap<Slot, u64>,
+    /// The update of each slot, and its place.
+    slots: BTreeMap<Slot, (u64, u64)>,
     /// Where each update was applied.
     updates: BTreeMap<u64, Slot>,
     /// The longest ledger that any answer so far has told of: every later answer must tell of it too.
@@ -36,10 +36,15 @@ impl Judge {
         self.complaint.get_or_insert_with(complaint);
     }
 
-    fn applied(&mut self, slot: Slot, update: u64) {
-        let in_slot = *self.slots.entry(slot).or_insert(update);
+    fn applied(&mut self, slot: Slot, update: u64, place: u64) {
+        let (in_slot, in_place) = *self.slots.entry(slot).or_insert((update, place));
         if in_slot != update {
             self.complain(|| format!("slot {slot} was applied as update {in_slot} and as update {update}"));
+        }
+        if in_place != place {
+            self.complain(|| {
+                format!("update {update} has place {in_place} at one server, {place} at another")
+            });
         }
         let at = *self.updates.entry(update).or_insert(slot);
         if at != slot {
@@ -59,7 +64,7 @@ impl Judge {
                 format!("update {update} began after a client knew of {told} entries, but has place {place}")
             });
         }
-        if self.slots.get(&slot) != Some(&update) {
+        if self.slots.get(&slot).is_none_or(|&(in_slot, _)| in_slot != update) {
             self.complain(|| format!("update {update} was acknowledged in slot {slot}, but is not there"));
         }
         self.acknowledged.push((slot, update));
@@ -102,11 +107,11 @@ impl Ledger {
 
 impl StateMachine for Ledger {
     fn apply(&mut self, slot: Slot, update: &[u8]) -> Vec<u8> {
+        self.length += 1;
         match read_number(update) {
-            Some(number) => self.judge.borrow_mut().applied(slot, number),
+            Some(number) => self.judge.borrow_mut().applied(slot, number, self.length),
             None => self.judge.borrow_mut().complain(|| format!("slot {slot} holds what nobody proposed")),
         }
-        self.length += 1;
         self.length.to_le_bytes().to_vec()
     }
 

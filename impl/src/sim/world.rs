@@ -1,7 +1,7 @@
 //! The world of a simulation: who runs, what is on its way, and which faults strike.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -10,8 +10,10 @@ use spec::{ServerId, Slot, Span};
 use super::customer::Customer;
 use super::hardware::{DRIFT_PPM, Hardware, SimClock, SimDisk, SimNetwork};
 use super::judge::{Judge, Ledger};
+use super::links::Links;
+use super::trace::{Event, Trace};
 use super::{Findings, Plan};
-use crate::clock::millis;
+use crate::clock::{NANOS_PER_MILLI, millis};
 use crate::config::NodeConfig;
 use crate::driver::{Driver, Identity, SnapshotPolicy, Stopped};
 use crate::node::GROUP;
@@ -19,47 +21,35 @@ use crate::rng::Rng;
 
 const CLUSTER: u64 = 7;
 /// How long a server stays down, at most.
-const DOWN_MAX: Span = millis(2_000);
-/// How long a link stays cut, at most.
-const CUT_MAX: Span = millis(3_000);
-/// The usual longest time on the way.
-const DELAY_MAX: Span = Span(400_000);
-/// The longest time on the way of a datagram that is late.
-const LATE_MAX: Span = millis(3_000);
+pub(super) const DOWN_MAX: Span = millis(2_000);
 /// How long clients go on asking when the faults are over.
-const AFTERWARDS: Span = millis(2_000);
+const AFTERWARDS: Span = millis(6_000);
 /// How long it may take after that until everything is answered.
-const REST_WITHIN: Span = millis(60_000);
-/// How many more writes and sends a failing power supply lasts, at most.
-const POWER_OPERATIONS_MAX: u64 = 60;
-
+pub(super) const REST_WITHIN: Span = millis(60_000);
 type SimDriver = Driver<SimClock, SimDisk, SimNetwork, Ledger>;
 
-struct Server {
-    hardware: Rc<RefCell<Hardware>>,
+pub(super) struct Server {
+    pub(super) hardware: Rc<RefCell<Hardware>>,
     /// None while it is down.
-    driver: Option<SimDriver>,
+    pub(super) driver: Option<SimDriver>,
     boots: u64,
-    busy_until: i64,
+    pub(super) busy_until: i64,
     starts_at: i64,
 }
 
 pub(super) struct World {
-    plan: Plan,
-    rng: Rng,
-    now: i64,
-    servers: Vec<Server>,
-    addresses: Vec<SocketAddr>,
+    pub(super) plan: Plan,
+    pub(super) rng: Rng,
+    pub(super) now: i64,
+    pub(super) servers: Vec<Server>,
+    pub(super) addresses: Vec<SocketAddr>,
     customers: Vec<Customer>,
-    /// Datagrams on their way, by arrival: from, to, bytes.
-    flying: BTreeMap<(i64, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
-    flown: u64,
-    /// Links that are cut, in one direction each, until when.
-    cuts: BTreeMap<(SocketAddr, SocketAddr), i64>,
-    next_fault: i64,
+    pub(super) links: Links,
+    pub(super) trace: Trace,
+    pub(super) next_fault: i64,
     judge: Rc<RefCell<Judge>>,
-    leader: Option<usize>,
-    findings: Findings,
+    pub(super) leader: Option<usize>,
+    pub(super) findings: Findings,
 }
 
 impl World {
@@ -79,15 +69,14 @@ impl World {
             .map(|index| Customer::new(index, &plan, CLUSTER, &addresses, Rng::seeded(rng.next_u64())))
             .collect();
         Self {
+            links: Links::new(&plan, Rng::seeded(rng.next_u64())),
+            trace: Trace::default(),
             plan,
             rng,
             now: 0,
             servers,
             addresses,
             customers,
-            flying: BTreeMap::new(),
-            flown: 0,
-            cuts: BTreeMap::new(),
             next_fault: 0,
             judge: Rc::new(RefCell::new(Judge::default())),
             leader: None,
@@ -117,17 +106,19 @@ impl World {
         }
         for server in &self.servers {
             let hardware = server.hardware.borrow();
-            self.findings.cut_syncs += hardware.cut_syncs;
+            self.findings.faults.add(&hardware.tally);
             self.findings.records_lost += hardware.records_lost;
-            self.findings.pauses += hardware.pauses;
             self.findings.records_trimmed += hardware.records_trimmed;
             self.findings.snapshots_damaged += hardware.snapshots_damaged;
         }
+        self.findings.faults.add(&self.links.tally);
+        self.findings.simulated_ms = self.now / NANOS_PER_MILLI;
+        self.findings.trace = self.trace.hash();
         Ok(self.findings)
     }
 
     /// Lets the next thing happen.
-    fn advance(&mut self, begins: bool, faults: bool) -> Result<(), String> {
+    pub(super) fn advance(&mut self, begins: bool, faults: bool) -> Result<(), String> {
         self.now = self.next_event(begins).max(self.now);
         self.deliver();
         for index in 0..self.servers.len() {
@@ -151,19 +142,18 @@ impl World {
     }
 
     fn next_event(&self, begins: bool) -> i64 {
-        let arrival = self.flying.first_key_value().map(|(&(at, _), _)| at);
         let servers = self.servers.iter().filter_map(Server::next);
         let customers = self.customers.iter().filter_map(|customer| customer.next(begins));
-        arrival.into_iter().chain(servers).chain(customers).min().unwrap_or(i64::MAX)
+        self.links.next().into_iter().chain(servers).chain(customers).min().unwrap_or(i64::MAX)
     }
 
     fn deliver(&mut self) {
-        while let Some(first) = self.flying.first_entry().filter(|first| first.key().0 <= self.now) {
-            let (from, to, datagram) = first.remove();
+        while let Some((from, to, datagram)) = self.links.take(self.now) {
+            self.trace.note(self.now, Event::Arrived { from, to, bytes: datagram.len() });
             if let Some(index) = self.addresses.iter().position(|&address| address == to) {
                 let server = &self.servers[index];
                 if server.driver.is_some() {
-                    server.hardware.borrow_mut().deliver(from, datagram);
+                    server.hardware.borrow_mut().deliver(self.now, from, datagram);
                 }
             } else if let Some(customer) = self.customers.iter_mut().find(|customer| customer.address == to) {
                 customer.receive(&datagram, self.now, &mut self.judge.borrow_mut(), &mut self.findings);
@@ -204,6 +194,7 @@ impl World {
         driver.add_group(GROUP, protocol, records, ledger).map_err(|error| error.to_string())?;
         server.driver = Some(driver);
         server.busy_until = self.now;
+        self.trace.note(self.now, Event::Started { server: index, boots: server.boots });
         Ok(())
     }
 
@@ -230,20 +221,21 @@ impl World {
             self.fly(at, self.addresses[index], to, datagram);
         }
         if dead {
-            self.go_down(index);
+            self.go_down(index, DOWN_MAX);
         }
     }
 
-    fn go_down(&mut self, index: usize) {
-        self.findings.power_failures += 1;
+    /// A server has ended, and is started again before `down` is over.
+    pub(super) fn go_down(&mut self, index: usize, down: Span) {
+        self.trace.note(self.now, Event::Down { server: index });
         self.note_snapshots(index);
-        let damages = index == 0 && self.servers.len() > 1 && self.faults() && self.rng.percent(30);
+        let damages = index == 0 && self.servers.len() > 1 && self.links.troubled && self.rng.percent(30);
         let server = &mut self.servers[index];
         if damages {
             server.hardware.borrow_mut().damage_snapshots();
         }
         server.driver = None;
-        server.starts_at = self.now + self.rng.part_of(DOWN_MAX).0;
+        server.starts_at = self.now + self.rng.part_of(down).0;
     }
 
     /// Counts the snapshots of a server whose counters are about to be gone.
@@ -255,66 +247,10 @@ impl World {
         }
     }
 
-    fn faults(&self) -> bool {
-        self.now < self.plan.faults_for.0
-    }
-
     fn fly(&mut self, at: i64, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
-        let faults = self.faults();
-        let cut = self.cuts.get(&(from, to)).is_some_and(|&until| at < until);
-        if faults && (cut || self.rng.percent(self.plan.loss_percent)) {
-            self.findings.datagrams_lost += 1;
-            return;
-        }
-        if faults && self.rng.percent(self.plan.duplicate_percent) {
-            self.findings.datagrams_repeated += 1;
-            self.arrive(at, from, to, datagram.clone());
-        }
-        self.arrive(at, from, to, datagram);
-    }
-
-    fn arrive(&mut self, at: i64, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
-        let late = self.faults() && self.rng.percent(2);
-        let delay = self.rng.part_of(if late { LATE_MAX } else { DELAY_MAX }).0;
-        self.flown += 1;
-        self.flying.insert((at + delay, self.flown), (from, to, datagram));
-    }
-
-    /// Lets a fault strike when its time has come.
-    fn strike(&mut self) {
-        if self.now < self.next_fault {
-            return;
-        }
-        self.next_fault = self.now + self.rng.part_of(self.plan.fault_every.times(2)).0;
-        let index = usize::try_from(self.rng.below(self.servers.len() as u64)).unwrap_or(0);
-        match self.rng.below(4) {
-            0 if self.servers[index].driver.is_some() => {
-                self.servers[index].hardware.borrow_mut().lose_power();
-                self.go_down(index);
-            }
-            1 => {
-                let operations = self.rng.below(POWER_OPERATIONS_MAX);
-                self.servers[index].hardware.borrow_mut().power_for = Some(operations);
-            }
-            2 => self.cut_links(index),
-            _ => {
-                // The process is stopped for a while, perhaps for longer than a lease.
-                self.findings.pauses += 1;
-                self.servers[index].busy_until = self.now + self.rng.part_of(DOWN_MAX).0;
-            }
-        }
-    }
-
-    /// Cuts links of a server to some or all of the others, in one direction or both.
-    fn cut_links(&mut self, index: usize) {
-        let (one, until) = (self.addresses[index], self.now + self.rng.part_of(CUT_MAX).0);
-        let (to, from, all) = (self.rng.percent(70), self.rng.percent(70), self.rng.percent(60));
-        for other in self.addresses.clone() {
-            if all || self.rng.percent(50) {
-                to.then(|| self.cuts.insert((one, other), until));
-                from.then(|| self.cuts.insert((other, one), until));
-            }
-        }
+        let checksum = crc32c::crc32c(&datagram);
+        self.trace.note(at, Event::Sent { from, to, bytes: datagram.len(), checksum });
+        self.links.send(at, from, to, datagram);
     }
 
     /// The faults are over, and whoever is down starts.
@@ -324,6 +260,8 @@ impl World {
             (hardware.troubled, hardware.power_for) = (false, None);
             server.starts_at = server.starts_at.min(self.now);
         }
+        self.links.heal();
+        self.trace.note(self.now, Event::Healed);
     }
 
     /// No two servers hold the lease at the same moment.
@@ -343,6 +281,9 @@ impl World {
         if let Some(&holder) = holders.first() {
             self.findings.leases_seen += 1;
             self.findings.leader_changes += u64::from(self.leader.is_some_and(|leader| leader != holder));
+            if self.leader != Some(holder) {
+                self.trace.note(self.now, Event::HoldsLease { server: holder });
+            }
             self.leader = Some(holder);
         }
     }
@@ -384,6 +325,8 @@ impl World {
             });
             report.push_str(&format!("\n  server {index}: {line}"));
         }
+        report.push_str("\nwhat happened last:");
+        report.push_str(&self.trace.tail());
         report
     }
 }
@@ -408,72 +351,5 @@ impl Plan {
         config.sessions = self.sessions;
         config.window = 16;
         config
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// How many of the first writes, syncs and sends of a server are tried.
-    const OPERATIONS: u64 = 100;
-
-    #[test]
-    fn power_may_fail_at_every_write_sync_and_send_of_any_server() {
-        let mut sum = Findings::default();
-        for (server, operations) in (0..3).flat_map(|server| (0..OPERATIONS).map(move |at| (server, at))) {
-            let plan = Plan {
-                servers: 3,
-                loss_percent: 0,
-                duplicate_percent: 0,
-                faults_for: millis(2_500),
-                ..Plan::of_seed(operations)
-            };
-            let mut world = World::new(plan);
-            world.next_fault = i64::MAX; // no other fault
-            world.servers[server].hardware.borrow_mut().power_for = Some(operations);
-            let findings = world.run();
-            sum.add(&findings.unwrap_or_else(|failure| panic!("server {server}, {operations}: {failure}")));
-        }
-        assert!(sum.power_failures >= 250, "the power failed in most runs: {sum:?}");
-        assert!(sum.cut_syncs > 10 && sum.records_lost > 10 && sum.acknowledged > 0, "{sum:?}");
-    }
-
-    /// Runs until this server holds the lease; the simulated time that it took.
-    fn until_holder(world: &mut World, holder: impl Fn(usize) -> bool) -> (usize, i64) {
-        let begun = world.now;
-        loop {
-            world.advance(false, false).unwrap();
-            match world.leader {
-                Some(leader) if holder(leader) => return (leader, world.now - begun),
-                _ => assert!(world.now - begun < REST_WITHIN.0, "nobody holds the lease"),
-            }
-        }
-    }
-
-    #[test]
-    fn a_leader_hands_over_to_the_server_that_is_named_without_an_election_time_out() {
-        let mut world = World::new(Plan {
-            servers: 3,
-            clients: 0,
-            loss_percent: 0,
-            duplicate_percent: 0,
-            lease_ms: 600,
-            election_ms: 600,
-            ..Plan::of_seed(1)
-        });
-        let (first, _) = until_holder(&mut world, |_| true);
-        let heir = (first + 1) % 3;
-        let other = (first + 2) % 3;
-        let transfer = |world: &mut World, from: usize, to: usize| {
-            let driver = world.servers[from].driver.as_mut().unwrap();
-            driver.transfer(GROUP, ServerId(u8::try_from(to).unwrap()))
-        };
-        assert!(!transfer(&mut world, other, heir), "only who leads can hand over");
-        assert!(!transfer(&mut world, first, first), "not to itself");
-        assert!(transfer(&mut world, first, heir));
-        let (next, took) = until_holder(&mut world, |leader| leader != first);
-        assert_eq!(next, heir);
-        assert!(took < millis(300).0, "half an election time-out is enough: {took} ns of simulated time");
     }
 }
