@@ -143,7 +143,10 @@ impl Cluster {
     fn launch(&self, server: usize) -> io::Result<Child> {
         let addresses: Vec<_> = self.addresses.iter().map(SocketAddr::to_string).collect();
         let path = self.directory.path().join(format!("{server}.toml"));
-        fs::write(&path, format!("server = {server}\ndata = \"{server}\"\nservers = {addresses:?}\n"))?;
+        fs::write(
+            &path,
+            format!("server = {server}\ndata = \"{server}\"\nservers = {addresses:?}\ninsecure = true\n"),
+        )?;
         let mut program = Command::new(env::current_exe()?);
         program.env(CONFIG, path).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()
     }
@@ -155,6 +158,7 @@ impl Cluster {
             group: GROUP,
             servers: self.addresses.clone(),
             datagram_bytes: DEFAULT_DATAGRAM_BYTES,
+            credentials: None,
         };
         let mut client = Client::new(&destination, PATIENCE).expect("a socket can be had");
         client.propose(&put(index)).expect("the cluster elects a leader and answers");

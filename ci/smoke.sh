@@ -27,13 +27,15 @@ echo "a second terminal"
 "$cluster" demo >"$directory/out" 2>"$directory/err" &
 demo=$!
 begun=$SECONDS
-until grep -q 'serving until Ctrl-C' "$directory/err" && grep -q 'status --servers' "$directory/err"; do
+until grep -q 'serving until Ctrl-C' "$directory/err" && grep -q 'status --config' "$directory/err"; do
     kill -0 "$demo" 2>/dev/null || { cat "$directory/err" >&2; fail "the demo has ended"; }
     ((SECONDS - begun < PATIENCE_S)) || { cat "$directory/err" >&2; fail "the demo does not serve"; }
     sleep 0.1
 done
-CLUSTER_SERVERS=$(sed -n 's/.*status --servers //p' "$directory/err")
-export CLUSTER_SERVERS
+read -r CLUSTER_CONFIG CLUSTER_KEY < <(sed -n 's/.*status --config \(.*\) --key \(.*\)/\1 \2/p' "$directory/err")
+export CLUSTER_CONFIG CLUSTER_KEY
+cp "$CLUSTER_CONFIG" "$CLUSTER_KEY" "$(dirname "$CLUSTER_CONFIG")/cluster.secret" "$directory"
+CLUSTER_CONFIG=$directory/${CLUSTER_CONFIG##*/} CLUSTER_KEY=$directory/${CLUSTER_KEY##*/}
 
 # expect WANTED COMMAND...: what the command prints on standard output.
 expect() {

@@ -97,6 +97,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         group: GROUP,
         servers: servers.clone(),
         datagram_bytes: DEFAULT_DATAGRAM_BYTES,
+        credentials: None,
     };
     let mut client = Client::new(&destination, Duration::from_secs(60))?;
     let mut rng = Rng::seeded(1);

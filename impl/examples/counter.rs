@@ -53,6 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         group: GROUP,
         servers,
         datagram_bytes: DEFAULT_DATAGRAM_BYTES,
+        credentials: None,
     };
     let mut client = Client::new(&destination, Duration::from_secs(10))?;
     client.propose(b"2")?;

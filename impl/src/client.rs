@@ -23,6 +23,7 @@ use crate::driver::outbox::Outbox;
 use crate::network::{Network, Udp};
 use crate::payload::Payload;
 use crate::rng::Rng;
+use crate::secure::{Credentials, Guarded};
 use crate::status::Counters;
 pub use crate::wire::Event;
 use crate::wire::{Request, Response};
@@ -41,6 +42,8 @@ pub struct Destination {
     pub servers: Vec<SocketAddr>,
     /// The most bytes of a datagram.
     pub datagram_bytes: usize,
+    /// The client's keys; none on a network that is open, which only one on loopback may be.
+    pub credentials: Option<Credentials>,
 }
 
 /// Why an operation has no result. What leaves open whether an update was applied says *outcome unknown*.
@@ -90,6 +93,11 @@ pub enum ClientError {
         "the leader has heard nothing lately of a server that could take over, and leads on; see `cluster status`"
     )]
     NoSuccessor,
+    /// The client's key does not allow it.
+    #[error(
+        "this client's key may only read; nothing was changed. Give it the role `read-write` on every server"
+    )]
+    Forbidden,
     /// The socket failed.
     #[error("the socket of this client failed: {0}")]
     Io(#[from] io::Error),
@@ -148,6 +156,7 @@ impl Client {
     pub fn propose(&mut self, update: &[u8]) -> Result<(Slot, Vec<u8>), ClientError> {
         match self.run(Operation::Propose(payload(update)?))? {
             Ended::Applied { slot, result } => Ok((slot, result.0.to_vec())),
+            Ended::Forbidden => Err(ClientError::Forbidden),
             _ => Err(ClientError::SessionLost),
         }
     }
@@ -201,6 +210,7 @@ impl Client {
     pub fn transfer(&mut self, to: Option<ServerId>) -> Result<ServerId, ClientError> {
         match self.run(Operation::Transfer(to))? {
             Ended::Transferred(to) => Ok(to),
+            Ended::Forbidden => Err(ClientError::Forbidden),
             Ended::NoSuccessor => Err(ClientError::NoSuccessor),
             _ => Err(ClientError::NoAnswer(self.patience)),
         }
@@ -253,7 +263,7 @@ fn span(duration: Duration) -> Span {
 #[derive(Debug)]
 pub(crate) struct Link {
     group: u16,
-    udp: Udp,
+    udp: Guarded<Udp, BootClock>,
     outbox: Outbox,
     unpacker: Unpacker,
     buffer: Vec<u8>,
@@ -270,10 +280,12 @@ impl Link {
             sender: datagram::Sender::Client(Rng::from_system().next_u64()),
             incarnation: 0,
         };
+        let udp = Udp::bind(address_to_reach(first))?;
+        let udp = Guarded::new(udp, BootClock, destination.credentials.clone());
         Ok(Self {
             group: destination.group,
-            udp: Udp::bind(address_to_reach(first))?,
-            outbox: Outbox::new(origin, destination.datagram_bytes),
+            outbox: Outbox::new(origin, destination.datagram_bytes - udp.overhead()),
+            udp,
             unpacker: Unpacker::new(destination.cluster),
             buffer: vec![0; DATAGRAM_BYTES_MAX],
             counters: Counters::default(),
@@ -311,8 +323,8 @@ impl Link {
 
     /// The responses of one datagram and who sent it; none if none is there.
     pub(crate) fn receive(&mut self) -> io::Result<Option<(SocketAddr, Vec<Response>)>> {
-        let Some((length, from)) = self.udp.receive(&mut self.buffer)? else { return Ok(None) };
-        let Ok(received) = self.unpacker.receive(&self.buffer[..length]) else {
+        let Some((length, from, peer)) = self.udp.receive(&mut self.buffer)? else { return Ok(None) };
+        let Ok(received) = self.unpacker.receive_from(&self.buffer[..length], peer) else {
             return Ok(Some((from, Vec::new()))); // Not for us; there may be more behind it.
         };
         let responses = received

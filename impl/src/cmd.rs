@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod keygen;
 pub(crate) mod kv;
 pub(crate) mod log;
 pub(crate) mod node;
@@ -20,6 +21,7 @@ use cluster::client::Destination;
 use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES, NodeConfig};
 use cluster::exit::{Exit, Failure};
 use cluster::node::GROUP;
+use cluster::secure::config::SecurityError;
 
 /// The version of every `--json` output.
 pub(crate) const JSON_SCHEMA: u32 = 1;
@@ -30,9 +32,12 @@ pub(crate) struct Servers {
     /// The servers' addresses, with commas between them
     #[arg(long, value_delimiter = ',', env = "CLUSTER_SERVERS", value_name = "ADDRESS,…")]
     servers: Vec<SocketAddr>,
-    /// Take the addresses and the cluster's id from a node's configuration file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["servers", "cluster"])]
+    /// Take the servers' addresses, keys and all else from a configuration file
+    #[arg(long, env = "CLUSTER_CONFIG", value_name = "FILE", conflicts_with_all = ["servers", "cluster"])]
     config: Option<PathBuf>,
+    /// The file of the client's private key, for a cluster that has keys (with `--config`)
+    #[arg(long, env = "CLUSTER_KEY", value_name = "FILE", requires = "config")]
+    key: Option<PathBuf>,
     /// The cluster's id
     #[arg(long, default_value_t = DEFAULT_CLUSTER, value_name = "ID")]
     cluster: u64,
@@ -42,15 +47,24 @@ impl Servers {
     pub(crate) fn destination(self) -> Result<Destination, Failure> {
         if let Some(path) = self.config {
             let config = NodeConfig::load(&path).map_err(|error| Failure::new(Exit::Usage, error))?;
+            let credentials = config
+                .client_credentials(self.key.as_deref())
+                .map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", path.display())))?;
             return Ok(Destination {
                 cluster: config.cluster,
                 group: GROUP,
                 servers: config.servers,
                 datagram_bytes: config.datagram_bytes,
+                credentials,
             });
         }
         if self.servers.is_empty() {
             let message = "no servers given: use --servers ADDRESS,…, --config FILE or CLUSTER_SERVERS";
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        if let Some(&address) = self.servers.iter().find(|address| !address.ip().is_loopback()) {
+            let message =
+                format!("{}; then use --config FILE --key FILE", SecurityError::NotLoopback(address));
             return Err(Failure::new(Exit::Usage, message));
         }
         Ok(Destination {
@@ -58,6 +72,7 @@ impl Servers {
             group: GROUP,
             servers: self.servers,
             datagram_bytes: DEFAULT_DATAGRAM_BYTES,
+            credentials: None,
         })
     }
 }

@@ -12,6 +12,8 @@ use thiserror::Error;
 
 use crate::clock::millis;
 use crate::driver::SnapshotPolicy;
+use crate::secure::config::{Security, SecurityError, ServerKeys, one_or_more};
+use crate::secure::{Claim, ClientKeys, Credentials};
 pub use proportions::Warning;
 
 /// The cluster's id where none is given. Give clusters that could reach each other different ones.
@@ -75,6 +77,20 @@ pub struct NodeConfig {
     /// Names under which the page may be asked for, besides `localhost` and IP addresses.
     #[serde(default)]
     pub page_hosts: Vec<String>,
+    /// The file of this server's private key.
+    pub key: Option<PathBuf>,
+    /// The file of the cluster's secret; a list while it is changed: handshakes begin with the first, all are accepted.
+    #[serde(default, deserialize_with = "one_or_more")]
+    pub secret: Vec<PathBuf>,
+    /// The public key of each server, in the order of `servers`; a list of two while a server changes its key.
+    #[serde(default)]
+    pub server_keys: Vec<ServerKeys>,
+    /// The clients that are let in.
+    #[serde(default)]
+    pub clients: Vec<ClientKeys>,
+    /// Do without keys: anybody who reaches the servers can read and change everything. On loopback only.
+    #[serde(default)]
+    pub insecure: bool,
 }
 
 fn default_cluster() -> u64 {
@@ -130,7 +146,8 @@ pub enum LoadError {
 }
 
 impl NodeConfig {
-    /// A configuration with the defaults for everything that has one.
+    /// A configuration with the defaults for everything that has one, and without keys: `insecure`, and so refused
+    /// on any address but loopback.
     #[must_use]
     pub fn new(server: u8, data: PathBuf, servers: Vec<SocketAddr>) -> Self {
         Self {
@@ -152,6 +169,11 @@ impl NodeConfig {
             page: None,
             page_public: false,
             page_hosts: Vec::new(),
+            key: None,
+            secret: Vec::new(),
+            server_keys: Vec::new(),
+            clients: Vec::new(),
+            insecure: true,
         }
     }
 
@@ -172,6 +194,8 @@ impl NodeConfig {
             .map_err(|source| LoadError::Parse { path: path.to_owned(), source: Box::new(source) })?;
         if let Some(directory) = path.parent() {
             config.data = directory.join(&config.data);
+            config.key = config.key.map(|key| directory.join(key));
+            config.secret = config.secret.into_iter().map(|secret| directory.join(secret)).collect();
         }
         Ok(config)
     }
@@ -180,6 +204,35 @@ impl NodeConfig {
     #[must_use]
     pub fn bind_address(&self) -> Option<SocketAddr> {
         self.listen.or_else(|| self.servers.get(usize::from(self.server)).copied())
+    }
+
+    /// What handshakes of this server need; none if its network is an open one. `boots`: how often it was started.
+    ///
+    /// # Errors
+    /// Names what is missing or wrong, and where.
+    pub fn credentials(&self, boots: u64) -> Result<Option<Credentials>, SecurityError> {
+        self.security(self.key.as_deref())
+            .credentials(Claim::Server { id: self.server, boots }, self.bind_address())
+    }
+
+    /// The same for a client that has a key of its own.
+    ///
+    /// # Errors
+    /// As [`Self::credentials`].
+    pub fn client_credentials(&self, key: Option<&Path>) -> Result<Option<Credentials>, SecurityError> {
+        self.security(key).credentials(Claim::Client, None)
+    }
+
+    fn security<'a>(&'a self, key: Option<&'a Path>) -> Security<'a> {
+        Security {
+            cluster: self.cluster,
+            servers: &self.servers,
+            server_keys: &self.server_keys,
+            key,
+            secrets: &self.secret,
+            clients: &self.clients,
+            insecure: self.insecure,
+        }
     }
 
     /// What the handlers are told.
@@ -221,7 +274,8 @@ impl NodeConfig {
 mod tests {
     use super::*;
 
-    const MINIMAL: &str = "server = 1\ndata = \"d\"\nservers = [\"127.0.0.1:1\", \"127.0.0.1:2\"]\n";
+    const MINIMAL: &str = "server = 1\ndata = \"d\"\nservers = [\"127.0.0.1:1\", \"127.0.0.1:2\"]\n\
+        insecure = true\n";
 
     #[test]
     fn what_is_not_given_has_the_documented_default() {
@@ -233,7 +287,7 @@ mod tests {
     #[test]
     fn an_unknown_key_is_refused_with_its_line() {
         let error = toml::from_str::<NodeConfig>(&format!("{MINIMAL}lease = 5\n")).unwrap_err().to_string();
-        assert!(error.contains("line 4") && error.contains("`lease`"), "{error}");
+        assert!(error.contains("line 5") && error.contains("`lease`"), "{error}");
     }
 
     #[test]

@@ -15,8 +15,8 @@
 //! | 16 | sender's id, 8 bytes | | | | |
 //! | 24 | sender's incarnation, 8 bytes | | | | |
 //!
-//! The checksum finds accidents. Whoever can send datagrams can forge them: run a cluster on a network where
-//! nobody else can.
+//! The checksum finds accidents. What keeps others out is [`secure`](crate::secure): there a datagram is decrypted
+//! before it is looked at here.
 
 mod drops;
 mod packer;

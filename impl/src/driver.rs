@@ -35,6 +35,7 @@ use crate::disk::{Disk, DiskError};
 use crate::network::Network;
 use crate::payload::Payload;
 use crate::rng::Rng;
+use crate::secure::Peer;
 use crate::state_machine::{NotASnapshot, StateMachine};
 use crate::status::{Counters, Status};
 use crate::wire::{Answer, Ask, Between, Request, Response};
@@ -164,7 +165,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
                 unpacker: Unpacker::new(identity.cluster),
                 buffer: vec![0; DATAGRAM_BYTES_MAX],
             }),
-            outbox: Outbox::new(origin, identity.datagram_bytes),
+            outbox: Outbox::new(origin, identity.datagram_bytes - network.overhead()),
             incarnations: vec![0; identity.addresses.len()],
             watch: Watch::new(clock.now()),
             identity,
@@ -259,10 +260,10 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     fn receive_all(&mut self) -> Result<(), Stopped> {
         let mut inbox = self.inbox.take().expect("a driver that failed is not used again");
         for _ in 0..DATAGRAMS_PER_STEP_MAX {
-            let Some((length, from)) = self.network.receive(&mut inbox.buffer)? else { break };
+            let Some((length, from, peer)) = self.network.receive(&mut inbox.buffer)? else { break };
             self.counters.datagrams_in += 1;
-            match inbox.unpacker.receive(&inbox.buffer[..length]) {
-                Ok(received) => self.on_datagram(&received, from),
+            match inbox.unpacker.receive_from(&inbox.buffer[..length], peer) {
+                Ok(received) => self.on_datagram(&received, from, peer),
                 Err(_) => self.counters.datagrams_dropped += 1,
             }
         }
@@ -270,7 +271,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         Ok(())
     }
 
-    fn on_datagram(&mut self, received: &Received<'_>, from: SocketAddr) {
+    fn on_datagram(&mut self, received: &Received<'_>, from: SocketAddr, peer: Peer) {
         match received.sender {
             datagram::Sender::Server(id) if self.is_server(id, from, received.incarnation) => {
                 for (group, body) in received.frames() {
@@ -280,7 +281,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             datagram::Sender::Server(_) => self.counters.datagrams_dropped += 1,
             datagram::Sender::Client(_) => {
                 for (group, body) in received.frames() {
-                    self.on_request(group, from, body);
+                    self.on_request(group, from, peer, body);
                 }
             }
         }
@@ -315,7 +316,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         }
     }
 
-    fn on_request(&mut self, id: u16, address: SocketAddr, body: &[u8]) {
+    fn on_request(&mut self, id: u16, address: SocketAddr, peer: Peer, body: &[u8]) {
         let now = self.clock.now();
         let Some((group, request)) = self.groups.get_mut(&id).zip(datagram::decode::<Request>(body).ok())
         else {
@@ -326,6 +327,9 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         let asker = Asker::Client { address, number };
         let reply = |answer| (address, id, Response { number, answer });
         match ask {
+            Ask::Open { .. } | Ask::Update(_) | Ask::Transfer(_) if !peer.may_write() => {
+                self.replies.push(reply(Answer::Forbidden));
+            }
             Ask::Open { nonce } => {
                 group.await_request(RequestId::Open { nonce }, asker, now);
                 self.submit(id, Command::Open { nonce });
@@ -378,7 +382,14 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     /// How this server is in a group.
     pub fn status(&self, group: u16) -> Option<Status> {
         let group = self.groups.get(&group)?;
-        Some(Status::of(&group.replica, self.clock.now(), self.identity.boots, self.counters))
+        let mut counters = self.counters;
+        counters.datagrams_dropped += self.network.dropped();
+        Some(Status::of(&group.replica, self.clock.now(), self.identity.boots, counters))
+    }
+
+    /// What is to be said about somebody who was not let in.
+    pub fn complaint(&mut self) -> Option<String> {
+        self.network.complaint()
     }
 
     /// What this server knows to be chosen for a slot.

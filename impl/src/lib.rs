@@ -74,6 +74,7 @@ pub mod node;
 pub mod page;
 pub mod payload;
 pub mod rng;
+pub mod secure;
 pub mod sim;
 pub mod snapshot;
 pub mod state_machine;

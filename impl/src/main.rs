@@ -45,6 +45,8 @@ enum Command {
     Config(cmd::config::Action),
     /// Measure how fast a cluster is, and what bounds it
     Bench(cmd::bench::Arguments),
+    /// Make a private key, or a cluster's secret
+    Keygen(cmd::keygen::Arguments),
     /// Explain a data directory: what it holds, whether it is damaged, and what to do
     Doctor(cmd::doctor::Arguments),
     /// Print a shell's completions
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Transfer(arguments) => cmd::transfer::run(arguments),
         Command::Config(action) => cmd::config::run(&action),
         Command::Bench(arguments) => cmd::bench::run(&arguments),
+        Command::Keygen(arguments) => cmd::keygen::run(&arguments),
         Command::Doctor(arguments) => cmd::doctor::run(&arguments),
         Command::Completions(arguments) => cmd::shell::completions(&arguments, Cli::command()),
         Command::Man(arguments) => cmd::shell::man(&arguments, Cli::command()),

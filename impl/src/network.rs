@@ -9,6 +9,8 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::net::sockopt;
 use spec::Span;
 
+use crate::secure::Peer;
+
 /// How much the kernel is asked to hold in each direction: what arrives while the disk works waits here.
 const SOCKET_BUFFER_BYTES: usize = 8 * 1024 * 1024;
 
@@ -20,14 +22,30 @@ pub trait Network {
     /// If the node can receive nothing any more.
     fn wait(&mut self, wait: Option<Span>) -> io::Result<()>;
 
-    /// Takes one datagram that is there, without waiting: its length in `buffer` and where it came from.
+    /// Takes one datagram that is there, without waiting: its length in `buffer`, where it came from, and who was
+    /// proved to have sent it.
     ///
     /// # Errors
     /// If the node can receive nothing any more.
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>>;
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr, Peer)>>;
 
     /// Sends a datagram. Whether it left: it may be lost here as well as anywhere.
     fn send(&mut self, to: SocketAddr, datagram: &[u8]) -> bool;
+
+    /// By how much datagrams get longer on the way, in bytes.
+    fn overhead(&self) -> usize {
+        0
+    }
+
+    /// How many datagrams were dropped because they were not authentic.
+    fn dropped(&self) -> u64 {
+        0
+    }
+
+    /// What is to be said about somebody who was not let in.
+    fn complaint(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// A UDP socket, and a way to wake up whoever waits for it.
@@ -103,10 +121,10 @@ impl Network for Udp {
         Ok(())
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr, Peer)>> {
         loop {
             match self.socket.recv_from(buffer) {
-                Ok(received) => return Ok(Some(received)),
+                Ok((length, from)) => return Ok(Some((length, from, Peer::Anybody))),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 // Refused: an earlier datagram met a server that is down. That is no error of this socket.
                 Err(error)

@@ -18,6 +18,8 @@ use crate::network::{Udp, Waker};
 use crate::page::{Page, PageError};
 use crate::payload::Payload;
 use crate::rng::Rng;
+use crate::secure::config::SecurityError;
+use crate::secure::{Claim, Guarded};
 use crate::state_machine::StateMachine;
 use crate::status::Status;
 use crate::watch::{Board, Event};
@@ -28,7 +30,7 @@ pub const GROUP: u16 = 0;
 /// How often what is shown is brought up to date, at most; beats see to it that it is about as often at least.
 const PUBLISH_INTERVAL: Span = millis(100);
 
-type NodeDriver<S> = Driver<BootClock, Log, Udp, S>;
+type NodeDriver<S> = Driver<BootClock, Log, Guarded<Udp, BootClock>, S>;
 
 /// Why a node could not start. Nothing was sent.
 #[derive(Debug, Error)]
@@ -53,6 +55,9 @@ pub enum StartError {
     /// The status page cannot be served.
     #[error(transparent)]
     Page(#[from] PageError),
+    /// The network cannot be guarded, or must not be left open.
+    #[error(transparent)]
+    Security(#[from] SecurityError),
     /// No thread can be had.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -63,9 +68,10 @@ impl StartError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Group(GroupError::Config(_)) | Self::Page(PageError::Public(_)) => {
-                Exit::Usage
-            }
+            Self::Config(_)
+            | Self::Group(GroupError::Config(_))
+            | Self::Security(_)
+            | Self::Page(PageError::Public(_)) => Exit::Usage,
             Self::Log(error) => Exit::of_log(error),
             Self::Group(GroupError::Compacted { .. }) => Exit::DamagedData,
             Self::Group(GroupError::State(_)) | Self::Bind { .. } | Self::Page(_) | Self::Thread(_) => {
@@ -87,6 +93,10 @@ pub enum Notice {
     },
     /// The end of the log was a write that a crash cut short, and was removed.
     TornTail(TornTail),
+    /// Anybody who reaches it can read and change everything.
+    Insecure,
+    /// Somebody was not let in.
+    Refused(String),
     /// Something is wrong, and the server goes on.
     Alarm(String),
     /// Its status page is served here.
@@ -108,6 +118,11 @@ impl std::fmt::Display for Notice {
             Self::Alarm(alarm) => write!(f, "alarm: {alarm}"),
             Self::Page(address) => write!(f, "status page on http://{address}/"),
             Self::Event(event) => write!(f, "{}", event.what),
+            Self::Insecure => f.write_str(
+                "WARNING: insecure = true: no datagram is authenticated or encrypted; any user of this machine can \
+                 read and change everything",
+            ),
+            Self::Refused(line) => f.write_str(line),
         }
     }
 }
@@ -159,6 +174,10 @@ impl Node {
         let protocol = config.protocol()?;
         let bind = config.bind_address().ok_or(ConfigError::NotAMember)?;
         let identity = log::Identity { cluster: config.cluster, server: config.server };
+        let mut credentials = config.credentials(0)?;
+        if credentials.is_none() {
+            notify(&Notice::Insecure);
+        }
         let (log, recovery) = Log::open(&config.data, identity)?;
         let board = Arc::new(Board::default());
         let page = Page::start(config, Arc::clone(&board))?;
@@ -175,7 +194,11 @@ impl Node {
             datagram_bytes: config.datagram_bytes,
         };
         notify(&Notice::Started { boots: recovery.boots, records: recovery.records.len() });
-        let driver = Driver::new(identity, BootClock, log, udp, Rng::from_system());
+        if let Some(credentials) = &mut credentials {
+            credentials.me = Claim::Server { id: config.server, boots: recovery.boots };
+        }
+        let network = Guarded::new(udp, BootClock, credentials);
+        let driver = Driver::new(identity, BootClock, log, network, Rng::from_system());
         let mut driver = driver.with_snapshots(config.snapshots());
         let records = recovery.records.into_iter().filter(|&(group, _)| group == GROUP);
         driver.add_group(GROUP, protocol, records.map(|(_, record)| record), machine)?;
@@ -301,6 +324,9 @@ fn run<S: StateMachine>(
         }
         driver.step()?;
         driver.take_alarms().into_iter().for_each(|alarm| notify(&Notice::Alarm(alarm)));
+        while let Some(line) = driver.complaint() {
+            notify(&Notice::Refused(line));
+        }
         for event in driver.events().after(told) {
             notify(&Notice::Event(*event));
             told = event.number;

@@ -92,7 +92,7 @@ pub struct Counters {
     pub datagrams_out: u64,
     /// Datagrams that the operating system did not take.
     pub datagrams_unsent: u64,
-    /// Datagrams dropped on receipt: damaged, foreign, or not from its server's address, or of an
+    /// Datagrams dropped on receipt: not authentic, damaged, foreign, or not from its server's address, or of an
     /// incarnation that is over.
     pub datagrams_dropped: u64,
     /// Frames dropped: no message, or of no group of this node.

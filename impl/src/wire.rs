@@ -156,6 +156,8 @@ pub enum Answer {
     Transferred(ServerId),
     /// No such server, or none that is up to date, was heard of lately: this one leads on.
     NoSuccessor,
+    /// The client's key does not allow it.
+    Forbidden,
 }
 
 /// What a slot holds, and what became of it.

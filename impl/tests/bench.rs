@@ -59,6 +59,7 @@ fn slow_operations(rate: Option<f64>) -> u64 {
         group: GROUP,
         servers: vec![socket.local_addr().unwrap()],
         datagram_bytes: DEFAULT_DATAGRAM_BYTES,
+        credentials: None,
     };
     let load = Load {
         clients: 1,
@@ -120,6 +121,7 @@ fn a_cluster_that_is_not_there_is_named() {
         group: GROUP,
         servers: vec![nobody],
         datagram_bytes: DEFAULT_DATAGRAM_BYTES,
+        credentials: None,
     };
     let load = Load {
         clients: 2,

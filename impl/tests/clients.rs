@@ -44,6 +44,7 @@ impl Cluster {
             group: GROUP,
             servers: self.addresses.clone(),
             datagram_bytes: DEFAULT_DATAGRAM_BYTES,
+            credentials: None,
         }
     }
 

@@ -35,7 +35,7 @@ impl Cluster {
         drop(sockets);
         for server in 0..3 {
             let text = format!(
-                "server = {server}\ndata = \"{server}\"\nservers = {:?}\nlease_ms = 300\n",
+                "server = {server}\ndata = \"{server}\"\nservers = {:?}\nlease_ms = 300\ninsecure = true\n",
                 cluster.addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>()
             );
             fs::write(cluster.config(server), text).unwrap();
@@ -77,6 +77,7 @@ impl Cluster {
             group: GROUP,
             servers: self.addresses.clone(),
             datagram_bytes: DEFAULT_DATAGRAM_BYTES,
+            credentials: None,
         }
     }
 

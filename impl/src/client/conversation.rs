@@ -62,6 +62,8 @@ pub enum Ended {
     NoSuccessor,
     /// The session was evicted. Whether a copy of the update was applied before that is not known.
     SessionLost,
+    /// The client's key does not allow it.
+    Forbidden,
 }
 
 /// One client: at most one operation at a time.
@@ -197,6 +199,7 @@ impl Conversation {
                 self.session = None;
                 Ended::SessionLost
             }
+            (Answer::Forbidden, _) => Ended::Forbidden,
             (Answer::Value { value, as_of }, Operation::Read(_) | Operation::ReadStale(_)) => {
                 Ended::Value { value, as_of }
             }

@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use cluster::client::{Destination, survey};
-use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES};
+use cluster::config::DEFAULT_CLUSTER;
 use cluster::exit::{Exit, Failure};
 use cluster::load::{self, Distribution, Keys, Load};
-use cluster::node::GROUP;
 use cluster::status::Status;
 
 use super::Servers;
@@ -53,6 +52,12 @@ pub(crate) struct Arguments {
     /// Take a running cluster's addresses and id from a node's configuration file
     #[arg(long, value_name = "FILE", conflicts_with = "addresses")]
     config: Option<std::path::PathBuf>,
+    /// The file of this client's private key, for a cluster that has keys (with `--config`)
+    #[arg(long, value_name = "FILE", requires = "config")]
+    key: Option<std::path::PathBuf>,
+    /// Start servers that do without keys: nothing is authenticated or encrypted
+    #[arg(long, requires = "servers")]
+    insecure: bool,
     /// A running cluster's addresses, with commas between them
     #[arg(long, value_delimiter = ',', env = "CLUSTER_SERVERS", value_name = "ADDRESS,…")]
     addresses: Vec<SocketAddr>,
@@ -159,6 +164,7 @@ fn cluster_of(arguments: &Arguments) -> Result<(Option<OwnServers>, Destination)
         let servers = Servers {
             servers: arguments.addresses.clone(),
             config: arguments.config.clone(),
+            key: arguments.key.clone(),
             cluster: DEFAULT_CLUSTER,
         };
         return servers.destination().map(|destination| (None, destination)).map_err(|failure| Failure {
@@ -170,13 +176,11 @@ fn cluster_of(arguments: &Arguments) -> Result<(Option<OwnServers>, Destination)
         });
     };
     let settings = arguments.window.map_or(String::new(), |window| format!("window = {window}\n"));
-    let own = OwnServers::start(count, &settings)?;
-    let destination = Destination {
-        cluster: DEFAULT_CLUSTER,
-        group: GROUP,
-        servers: own.addresses().to_vec(),
-        datagram_bytes: DEFAULT_DATAGRAM_BYTES,
-    };
+    let own = OwnServers::start(count, &settings, arguments.insecure)?;
+    let key = (!arguments.insecure).then(|| own.client_key());
+    let servers =
+        Servers { servers: Vec::new(), config: Some(own.config_path(0)), key, cluster: DEFAULT_CLUSTER };
+    let destination = servers.destination()?;
     Ok((Some(own), destination))
 }
 

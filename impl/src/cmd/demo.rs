@@ -5,13 +5,12 @@ mod fail_overs;
 pub(crate) mod servers;
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use cluster::client::{Client, Destination, survey};
-use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES};
+use cluster::config::NodeConfig;
 use cluster::exit::{Exit, Failure};
 use cluster::kv::{Change, Question, Reply};
 use cluster::node::GROUP;
@@ -105,12 +104,18 @@ struct Demo {
 
 impl Demo {
     fn start(interrupted: Receiver<()>) -> Result<Self, Failure> {
-        let servers = Servers::start(SERVERS, "")?;
+        let servers = Servers::start(SERVERS, "", false)?;
+        let config =
+            NodeConfig::load(&servers.config_path(0)).map_err(|error| Failure::new(Exit::Runtime, error))?;
+        let credentials = config
+            .client_credentials(Some(&servers.client_key()))
+            .map_err(|error| Failure::new(Exit::Runtime, error))?;
         let destination = Destination {
-            cluster: DEFAULT_CLUSTER,
+            cluster: config.cluster,
             group: GROUP,
-            servers: servers.addresses().to_vec(),
-            datagram_bytes: DEFAULT_DATAGRAM_BYTES,
+            servers: config.servers,
+            datagram_bytes: config.datagram_bytes,
+            credentials,
         };
         let client =
             Client::new(&destination, PATIENCE).map_err(|error| Failure::new(Exit::Runtime, error))?;
@@ -220,12 +225,12 @@ impl Demo {
 
     /// Serves until Ctrl-C.
     fn serve(&mut self) -> Result<(), Failure> {
-        let addresses: Vec<_> = self.destination.servers.iter().map(SocketAddr::to_string).collect();
-        let addresses = addresses.join(",");
+        let (config, key) = (self.servers.config_path(0), self.servers.client_key());
+        let (config, key) = (config.display(), key.display());
         eprintln!("\nserving until Ctrl-C. Try, in another terminal:");
-        eprintln!("  cargo run -p cluster -- kv --servers {addresses} put k v");
-        eprintln!("  cargo run -p cluster -- kv --servers {addresses} get k");
-        eprintln!("  cargo run -p cluster -- status --servers {addresses}");
+        eprintln!("  cargo run -p cluster -- kv --config {config} --key {key} put k v");
+        eprintln!("  cargo run -p cluster -- kv --config {config} --key {key} get k");
+        eprintln!("  cargo run -p cluster -- status --config {config} --key {key}");
         eprintln!("or watch it in a browser, each server's page shows all of them:");
         for page in self.servers.pages() {
             eprintln!("  http://{page}/");

@@ -280,7 +280,10 @@ pub(super) fn failure(error: &ClientError) -> Failure {
             Exit::OutcomeUnknown
         }
         ClientError::TooLong { .. } => Exit::Usage,
-        ClientError::Io(_) | ClientError::Compacted { .. } | ClientError::NoSuccessor => Exit::Runtime,
+        ClientError::Io(_)
+        | ClientError::Forbidden
+        | ClientError::Compacted { .. }
+        | ClientError::NoSuccessor => Exit::Runtime,
     };
     Failure::new(exit, error)
 }

@@ -51,6 +51,8 @@ pub(crate) fn write(server: u8, notice: &Notice) {
             info!(server, what = "started", boots, records, "server {server}: {notice}");
         }
         Notice::Alarm(_) => warn!(server, what = "alarm", "server {server}: {notice}"),
+        Notice::Insecure => warn!(server, what = "insecure", "server {server}: {notice}"),
+        Notice::Refused(_) => warn!(server, what = "refused", "server {server}: {notice}"),
         Notice::Page(address) => info!(server, what = "page", %address, "server {server}: {notice}"),
         Notice::Event(event) if event.what.is_warning() => {
             warn!(server, what = event.what.name(), number = event.number, "server {server}: {notice}");

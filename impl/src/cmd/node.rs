@@ -24,6 +24,10 @@ A configuration file:
   server = 0                  # this server's index in `servers`
   data = \"data/0\"             # relative to this file
   servers = [\"127.0.0.1:7000\", \"127.0.0.1:7001\", \"127.0.0.1:7002\"]
+  key = \"server-0.key\"        # made by `cluster keygen`, which says more
+  secret = \"cluster.secret\"
+  server_keys = [\"public:…\", \"public:…\", \"public:…\"]
+  # or, for servers on loopback addresses only, instead of the keys: insecure = true
   # and with their defaults:
   cluster = 1                 # datagrams of another cluster are dropped
   lease_ms = 600              # 0: no leases, every read asks a quorum

@@ -17,7 +17,7 @@ pub enum DropReason {
     Checksum,
     /// Of another cluster.
     Cluster,
-    /// From nobody who can be a sender.
+    /// From nobody who can be a sender, or from somebody else than was proved.
     Sender,
     /// Whole, but its frames make no sense.
     Frame,

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::reassembly::{Piece, Reassembly};
 use super::{Counters, DropReason, FRAME_HEADER_BYTES, HEADER_BYTES, KIND_PIECE, KIND_WHOLE, Origin, Sender};
+use crate::secure::Peer;
 
 /// Takes datagrams of one cluster apart, and puts messages together that came in pieces. Holds at most 16
 /// unfinished messages a sender, 64 of servers and 64 of clients; the oldest make room for newer ones.
@@ -50,12 +51,24 @@ impl Unpacker {
         }
     }
 
-    /// Takes one datagram.
+    /// Takes one datagram of a network on which anybody may be anybody.
     ///
     /// # Errors
     /// If it is dropped, which is counted.
     pub fn receive<'a>(&'a mut self, datagram: &'a [u8]) -> Result<Received<'a>, DropReason> {
-        match self.take_apart(datagram) {
+        self.receive_from(datagram, Peer::Anybody)
+    }
+
+    /// Takes one datagram that `peer` has sent. Nothing of it is kept if it says that it is somebody else's.
+    ///
+    /// # Errors
+    /// If it is dropped, which is counted.
+    pub fn receive_from<'a>(
+        &'a mut self,
+        datagram: &'a [u8],
+        peer: Peer,
+    ) -> Result<Received<'a>, DropReason> {
+        match self.take_apart(datagram, peer) {
             Ok(Origin { sender, incarnation, .. }) => {
                 self.counters.received += 1;
                 let Self { whole, completed, .. } = self;
@@ -75,10 +88,13 @@ impl Unpacker {
         counters
     }
 
-    fn take_apart(&mut self, datagram: &[u8]) -> Result<Origin, DropReason> {
+    fn take_apart(&mut self, datagram: &[u8], peer: Peer) -> Result<Origin, DropReason> {
         self.whole.clear();
         self.completed.clear();
         let origin = Origin::decode(datagram, self.cluster)?;
+        if !peer.may_be(origin.sender, origin.incarnation) {
+            return Err(DropReason::Sender);
+        }
         // Frames first, pieces after: nothing of a datagram is kept whose frames make no sense.
         for frame in Frames::of(datagram) {
             let frame = frame?;

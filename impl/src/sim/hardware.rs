@@ -14,6 +14,7 @@ use crate::disk::{Disk, DiskError, SnapshotError};
 use crate::network::Network;
 use crate::payload::Payload;
 use crate::rng::Rng;
+use crate::secure::Peer;
 use crate::snapshot::Content;
 
 /// How much faster one clock may run than another, in millionths.
@@ -284,10 +285,10 @@ impl Network for SimNetwork {
         Ok(())
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr, Peer)>> {
         let Some((from, datagram)) = self.0.borrow_mut().arrived.pop_front() else { return Ok(None) };
         buffer[..datagram.len()].copy_from_slice(&datagram);
-        Ok(Some((datagram.len(), from)))
+        Ok(Some((datagram.len(), from, Peer::Anybody)))
     }
 
     fn send(&mut self, to: SocketAddr, datagram: &[u8]) -> bool {

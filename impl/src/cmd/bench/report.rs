@@ -33,6 +33,7 @@ struct Server {
 }
 
 pub(super) struct Report {
+    authenticated: bool,
     operations: u64,
     unknown: u64,
     unfinished: u64,
@@ -60,6 +61,7 @@ impl Report {
             .collect();
         let load_cpus = before.usage.cpus(&after.usage, [before.usage.load, after.usage.load]);
         let mut report = Self {
+            authenticated: destination.credentials.is_some(),
             operations: measured.operations(),
             unknown: measured.unknown,
             unfinished: measured.unfinished,
@@ -128,7 +130,7 @@ impl Report {
             "clients": arguments.clients,
             "value_bytes": arguments.value_size,
             "durable": true,
-            "authenticated": false,
+            "authenticated": self.authenticated,
             "read_share": arguments.read_share,
             "rate": arguments.rate,
             "seconds": self.seconds,

@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use cluster::exit::{Exit, Failure};
+use cluster::secure::{Entropy, KeyFileError, PrivateKey, Secret};
 use tempfile::TempDir;
+
+const CLIENT_KEY: &str = "client.key";
+const SECRET: &str = "cluster.secret";
 
 /// The processes. Dropping them kills them; if this program itself is killed, they see their standard input
 /// close and end.
@@ -16,11 +20,13 @@ pub(crate) struct Servers {
     pages: Vec<SocketAddr>,
     children: Vec<Option<Child>>,
     directory: TempDir,
+    /// The public keys, as a configuration has them.
+    keys: String,
 }
 
 impl Servers {
-    /// Starts so many servers; `settings` are lines for the configuration of each.
-    pub(crate) fn start(count: u8, settings: &str) -> Result<Self, Failure> {
+    /// Starts so many servers, with keys or `insecure`; `settings` are lines for the configuration of each.
+    pub(crate) fn start(count: u8, settings: &str, insecure: bool) -> Result<Self, Failure> {
         let directory = tempfile::Builder::new()
             .prefix("cluster-")
             .tempdir()
@@ -28,10 +34,15 @@ impl Servers {
         let addresses = free_addresses(count).map_err(|error| failure("UDP ports on 127.0.0.1", &error))?;
         let pages = free_pages(count).map_err(|error| failure("TCP ports on 127.0.0.1", &error))?;
         let children = (0..count).map(|_| None).collect();
-        let mut servers = Self { addresses, pages, children, directory };
+        let keys = if insecure {
+            "insecure = true\n".into()
+        } else {
+            make_keys(count, directory.path()).map_err(|error| Failure::new(Exit::Runtime, error))?
+        };
+        let mut servers = Self { addresses, pages, children, directory, keys };
         for server in 0..count {
             let path = servers.config_path(server);
-            fs::write(&path, servers.config(server) + settings)
+            fs::write(&path, settings.to_owned() + &servers.config(server))
                 .map_err(|error| failure(&path.display().to_string(), &error))?;
             servers.launch(server)?;
         }
@@ -40,6 +51,11 @@ impl Servers {
 
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The private key of a client of theirs.
+    pub(crate) fn client_key(&self) -> PathBuf {
+        self.directory.path().join(CLIENT_KEY)
     }
 
     /// The addresses of the servers' status pages.
@@ -56,14 +72,17 @@ impl Servers {
         self.children.iter().flatten().map(Child::id).collect()
     }
 
-    fn config_path(&self, server: u8) -> PathBuf {
+    pub(crate) fn config_path(&self, server: u8) -> PathBuf {
         self.directory.path().join(format!("{server}.toml"))
     }
 
     fn config(&self, server: u8) -> String {
         let addresses: Vec<_> = self.addresses.iter().map(|address| format!("\"{address}\"")).collect();
         let (addresses, page) = (addresses.join(", "), self.pages[usize::from(server)]);
-        format!("server = {server}\ndata = \"{server}\"\nservers = [{addresses}]\npage = \"{page}\"\n")
+        format!(
+            "server = {server}\ndata = \"{server}\"\nservers = [{addresses}]\npage = \"{page}\"\nkey = \"{server}.key\"\n{}",
+            self.keys
+        )
     }
 
     /// Starts a server that is not running.
@@ -111,6 +130,22 @@ impl Drop for Servers {
             let _ = child.wait();
         }
     }
+}
+
+/// Makes a key for each server and for the client, and the cluster's secret. What a configuration says of them.
+fn make_keys(count: u8, directory: &Path) -> Result<String, KeyFileError> {
+    let make = |file: &str| {
+        let key = PrivateKey::generate(&mut Entropy::System);
+        key.save(&directory.join(file)).map(|()| format!("\"{}\"", key.public()))
+    };
+    let servers: Vec<_> = (0..count).map(|id| make(&format!("{id}.key"))).collect::<Result<_, _>>()?;
+    let client = make(CLIENT_KEY)?;
+    Secret::generate(&mut Entropy::System).save(&directory.join(SECRET))?;
+    Ok(format!(
+        "secret = \"{SECRET}\"\nserver_keys = [{}]\n\n[[clients]]\nname = \"demo\"\nkey = {client}\n\
+         role = \"read-write\"\n",
+        servers.join(", ")
+    ))
 }
 
 /// Ports that were free a moment ago.
