@@ -11,7 +11,7 @@
 //! - When both sides begin at once, both handshakes come through; either's keys open, and each side sends by those
 //!   that came about last.
 //! - Whoever lacks the secret costs one hash. Under a flood of handshakes from those who have it (or replay it),
-//!   an address must be proved before any asymmetric work ([`cookie`]).
+//!   an address must be proved before any asymmetric work (`cookie.rs`).
 //! - What is not authentic is not answered, but for a handshake, whose answer is shorter.
 //! - All that is kept is bounded: sessions, half-open handshakes, datagrams that wait, lines in the log.
 //!
