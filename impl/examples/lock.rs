@@ -121,6 +121,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         group: GROUP,
         servers,
         datagram_bytes: DEFAULT_DATAGRAM_BYTES,
+        credentials: None,
     };
     let mut sleeper = Client::new(&destination, Duration::from_secs(30))?;
     let mut worker = Client::new(&destination, Duration::from_secs(30))?;
