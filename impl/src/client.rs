@@ -284,7 +284,7 @@ impl Link {
         let udp = Guarded::new(udp, BootClock, destination.credentials.clone());
         Ok(Self {
             group: destination.group,
-            outbox: Outbox::new(origin, destination.datagram_bytes - udp.overhead()),
+            outbox: Outbox::new(origin, destination.datagram_bytes.saturating_sub(udp.overhead())),
             udp,
             unpacker: Unpacker::new(destination.cluster),
             buffer: vec![0; DATAGRAM_BYTES_MAX],

@@ -165,7 +165,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
                 unpacker: Unpacker::new(identity.cluster),
                 buffer: vec![0; DATAGRAM_BYTES_MAX],
             }),
-            outbox: Outbox::new(origin, identity.datagram_bytes - network.overhead()),
+            outbox: Outbox::new(origin, identity.datagram_bytes.saturating_sub(network.overhead())),
             incarnations: vec![0; identity.addresses.len()],
             watch: Watch::new(clock.now()),
             identity,
