@@ -91,15 +91,23 @@ fn an_open_loop_counts_a_stall_for_every_operation_that_it_kept_waiting() {
     assert!(slow_operations(None) < open, "a closed loop begins none while it waits");
 }
 
-#[test]
-fn the_command_starts_servers_and_prints_one_object() {
+/// What the command prints of servers of its own.
+fn measured(options: &[&str]) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_cluster"))
         .args(["bench", "--servers", "3", "--clients", "5", "--seconds", "0.4", "--warm-up", "0.1"])
         .args(["--read-share", "0.5", "--json"])
+        .args(options)
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn the_command_starts_servers_with_keys_or_without_and_prints_one_object() {
+    assert_eq!(measured(&["--insecure"])["authenticated"], false);
+    let object = measured(&[]);
+    assert_eq!(object["authenticated"], true);
     assert_eq!((&object["schema"], &object["command"]), (&1.into(), &"bench".into()));
     assert_eq!(
         (&object["servers"], &object["clients"], &object["value_bytes"]),

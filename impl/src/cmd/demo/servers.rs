@@ -20,8 +20,8 @@ pub(crate) struct Servers {
     pages: Vec<SocketAddr>,
     children: Vec<Option<Child>>,
     directory: TempDir,
-    /// The public keys, as a configuration has them.
-    keys: String,
+    /// The public keys, as a configuration has them; none if the servers do without.
+    keys: Option<String>,
 }
 
 impl Servers {
@@ -34,11 +34,8 @@ impl Servers {
         let addresses = free_addresses(count).map_err(|error| failure("UDP ports on 127.0.0.1", &error))?;
         let pages = free_pages(count).map_err(|error| failure("TCP ports on 127.0.0.1", &error))?;
         let children = (0..count).map(|_| None).collect();
-        let keys = if insecure {
-            "insecure = true\n".into()
-        } else {
-            make_keys(count, directory.path()).map_err(|error| Failure::new(Exit::Runtime, error))?
-        };
+        let keys = (!insecure).then(|| make_keys(count, directory.path()));
+        let keys = keys.transpose().map_err(|error| Failure::new(Exit::Runtime, error))?;
         let mut servers = Self { addresses, pages, children, directory, keys };
         for server in 0..count {
             let path = servers.config_path(server);
@@ -79,10 +76,12 @@ impl Servers {
     fn config(&self, server: u8) -> String {
         let addresses: Vec<_> = self.addresses.iter().map(|address| format!("\"{address}\"")).collect();
         let (addresses, page) = (addresses.join(", "), self.pages[usize::from(server)]);
-        format!(
-            "server = {server}\ndata = \"{server}\"\nservers = [{addresses}]\npage = \"{page}\"\nkey = \"{server}.key\"\n{}",
-            self.keys
-        )
+        // Keys last: they end in a table of TOML.
+        let keys = match &self.keys {
+            Some(keys) => format!("key = \"{server}.key\"\n{keys}"),
+            None => "insecure = true\n".into(),
+        };
+        format!("server = {server}\ndata = \"{server}\"\nservers = [{addresses}]\npage = \"{page}\"\n{keys}")
     }
 
     /// Starts a server that is not running.
