@@ -1,7 +1,7 @@
 //! A server's status page over HTTP, its state as JSON, and its metrics for Prometheus. Read-only, on threads of
 //! its own, which see nothing of the node but what it puts on its [`Board`].
 //!
-//! HTTP is spoken by hand ([`http`]): one `GET` a connection, a head of bounded length in bounded time. That is little
+//! HTTP is spoken by hand (`http.rs`): one `GET` a connection, a head of bounded length in bounded time. That is little
 //! code, and bounds what a framework leaves open (slow heads, idle connections).
 
 mod http;
