@@ -9,8 +9,10 @@
 //! A node hosts any number of groups over one socket and one log.
 
 mod divergence;
+mod error;
 mod group;
 mod hand_over;
+mod inbox;
 mod learnt;
 mod local;
 pub(crate) mod outbox;
@@ -19,29 +21,28 @@ mod transfer;
 mod watching;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 
 use spec::{
-    Command, Config, ConfigError, Effect, Effects, LocalTime, Message, Paxos, Record, Replica, RequestId,
-    ServerId, Slot, Span, Timer, View, When,
+    Command, Config, Effect, Effects, LocalTime, Message, Paxos, Record, Replica, ServerId, Slot, Span, View,
+    When,
 };
-use thiserror::Error;
 
 use crate::clock::Clock;
-use crate::datagram::{self, Origin, Received, Unpacker};
+use crate::datagram::{self, Origin};
 use crate::disk::{Disk, DiskError};
 use crate::network::Network;
 use crate::payload::Payload;
 use crate::rng::Rng;
-use crate::secure::Peer;
 use crate::state_machine::{NotASnapshot, StateMachine};
 use crate::status::{Counters, Status};
-use crate::wire::{Answer, Ask, Between, Request, Response};
+use crate::wire::Between;
 pub use divergence::Diverged;
+pub use error::{GroupError, Stopped};
 use group::{Asker, Group, Reply};
 use hand_over::Heard;
+use inbox::Inbox;
 use local::Local;
 pub use local::{Learnt, SessionLost};
 use outbox::Outbox;
@@ -51,10 +52,6 @@ pub(crate) use snapshots::start_of;
 pub use snapshots::{SnapshotPolicy, checkpoint};
 use watching::Watch;
 
-/// Datagrams that one step takes at most, so that timers and clients are not kept waiting.
-const DATAGRAMS_PER_STEP_MAX: usize = 1024;
-/// The largest datagram that UDP can carry.
-const DATAGRAM_BYTES_MAX: usize = 65_536;
 /// Records that wait for no message are kept in memory at most up to this number.
 const UNSYNCED_RECORDS_MAX: usize = 1024;
 
@@ -71,54 +68,6 @@ pub struct Identity {
     pub addresses: Vec<SocketAddr>,
     /// The most bytes of a datagram.
     pub datagram_bytes: usize,
-}
-
-/// Why a driver can go on no more.
-#[derive(Debug, Error)]
-pub enum Stopped {
-    /// The disk failed.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    /// The socket failed.
-    #[error("the socket can receive no more: {0}")]
-    Network(#[from] io::Error),
-    /// The state machine does not take a snapshot.
-    #[error("the state machine does not take a snapshot that is whole: {0}. Start the program that wrote it")]
-    State(#[from] NotASnapshot),
-    /// The state machine's copies are not alike.
-    #[error(transparent)]
-    Diverged(#[from] Diverged),
-}
-
-/// Why a group cannot be started.
-#[derive(Debug, Error)]
-pub enum GroupError {
-    /// The configuration is not a safe one.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The log begins with a snapshot that cannot be read.
-    #[error(
-        "the log of group {group} begins above slot {slot}, where a snapshot belongs that cannot be read ({alarms}), \
-         and no other server of the group could have one. Nothing was sent or changed"
-    )]
-    Compacted {
-        /// The group.
-        group: u16,
-        /// The last slot that the snapshot stands for.
-        slot: Slot,
-        /// What is wrong with its snapshots.
-        alarms: String,
-    },
-    /// The state machine does not take the snapshot.
-    #[error("the state machine does not take a snapshot that is whole: {0}. Start the program that wrote it")]
-    State(#[from] NotASnapshot),
-}
-
-/// What takes datagrams apart.
-#[derive(Debug)]
-struct Inbox {
-    unpacker: Unpacker,
-    buffer: Vec<u8>,
 }
 
 /// A server of one or more groups.
@@ -161,10 +110,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             incarnation: identity.boots,
         };
         Self {
-            inbox: Some(Inbox {
-                unpacker: Unpacker::new(identity.cluster),
-                buffer: vec![0; DATAGRAM_BYTES_MAX],
-            }),
+            inbox: Some(Inbox::new(identity.cluster)),
             outbox: Outbox::new(origin, identity.datagram_bytes.saturating_sub(network.overhead())),
             incarnations: vec![0; identity.addresses.len()],
             watch: Watch::new(clock.now()),
@@ -255,102 +201,6 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
 
     fn next_wait(&self) -> Option<Span> {
         self.next_deadline().map(|at| (at - self.clock.now()).max(Span::ZERO))
-    }
-
-    fn receive_all(&mut self) -> Result<(), Stopped> {
-        let mut inbox = self.inbox.take().expect("a driver that failed is not used again");
-        for _ in 0..DATAGRAMS_PER_STEP_MAX {
-            let Some((length, from, peer)) = self.network.receive(&mut inbox.buffer)? else { break };
-            self.counters.datagrams_in += 1;
-            match inbox.unpacker.receive_from(&inbox.buffer[..length], peer) {
-                Ok(received) => self.on_datagram(&received, from, peer),
-                Err(_) => self.counters.datagrams_dropped += 1,
-            }
-        }
-        self.inbox = Some(inbox);
-        Ok(())
-    }
-
-    fn on_datagram(&mut self, received: &Received<'_>, from: SocketAddr, peer: Peer) {
-        match received.sender {
-            datagram::Sender::Server(id) if self.is_server(id, from, received.incarnation) => {
-                for (group, body) in received.frames() {
-                    self.on_message(group, ServerId(id), body);
-                }
-            }
-            datagram::Sender::Server(_) => self.counters.datagrams_dropped += 1,
-            datagram::Sender::Client(_) => {
-                for (group, body) in received.frames() {
-                    self.on_request(group, from, peer, body);
-                }
-            }
-        }
-    }
-
-    /// Whether a datagram is really from server `id` as it lives now.
-    fn is_server(&mut self, id: u8, from: SocketAddr, incarnation: u64) -> bool {
-        let index = usize::from(id);
-        if id == self.identity.server.0 || self.identity.addresses.get(index) != Some(&from) {
-            return false;
-        }
-        let known = &mut self.incarnations[index];
-        *known = (*known).max(incarnation);
-        *known == incarnation
-    }
-
-    fn on_message(&mut self, group: u16, from: ServerId, body: &[u8]) {
-        match datagram::decode(body) {
-            Ok(Between::Protocol(message)) => {
-                self.heard.note(group, from, &message, self.clock.now());
-                self.input(group, |replica, now, effects| replica.receive(from, message, now, effects));
-            }
-            // A timer may run out at any time, so this is safe whoever asks for it, and whenever.
-            Ok(Between::Stand) => self.input(group, |replica, now, effects| {
-                replica.timeout(Timer::Election, now, effects);
-            }),
-            Ok(Between::SnapshotAsk(ask)) => self.on_snapshot_ask(group, from, ask),
-            Ok(Between::SnapshotPiece(piece)) => self.on_snapshot_piece(group, from, piece),
-            Ok(Between::Beat(beat)) => self.on_beat(from, *beat),
-            Ok(Between::StateHash(report)) => self.on_state_hash(group, from, report),
-            Err(_) => self.counters.frames_dropped += 1,
-        }
-    }
-
-    fn on_request(&mut self, id: u16, address: SocketAddr, peer: Peer, body: &[u8]) {
-        let now = self.clock.now();
-        let Some((group, request)) = self.groups.get_mut(&id).zip(datagram::decode::<Request>(body).ok())
-        else {
-            self.counters.frames_dropped += 1;
-            return;
-        };
-        let Request { number, ask } = request;
-        let asker = Asker::Client { address, number };
-        let reply = |answer| (address, id, Response { number, answer });
-        match ask {
-            Ask::Open { .. } | Ask::Update(_) | Ask::Transfer(_) if !peer.may_write() => {
-                self.replies.push(reply(Answer::Forbidden));
-            }
-            Ask::Open { nonce } => {
-                group.await_request(RequestId::Open { nonce }, asker, now);
-                self.submit(id, Command::Open { nonce });
-            }
-            Ask::Update(update) => {
-                let (session, sequence) = (update.session, update.sequence);
-                group.await_request(RequestId::Update { session, sequence }, asker, now);
-                self.submit(id, Command::Update(update));
-            }
-            Ask::Read(query) => self.read(id, asker, query),
-            Ask::Status => self.replies.extend(self.status(id).map(|s| reply(Answer::Status(Box::new(s))))),
-            Ask::Learnt(slot) => self.replies.push(reply(Answer::Learnt(self.learnt(id, slot)))),
-            Ask::ReadStale(query) => self.replies.push(reply(group.value(&query))),
-            Ask::Since(first) => {
-                self.replies.push(reply(group.applied.since(first, group.replica.history())));
-            }
-            Ask::Transfer(to) => {
-                let answer = self.on_transfer(id, to);
-                self.replies.push(reply(answer));
-            }
-        }
     }
 
     fn submit(&mut self, group: u16, command: Command<Payload>) {

@@ -1,0 +1,132 @@
+//! What arrives at a driver: datagrams, what they carry, and whose they are.
+
+use std::net::SocketAddr;
+
+use spec::{Command, RequestId, ServerId, Timer};
+
+use super::group::Asker;
+use super::{Driver, Stopped};
+use crate::clock::Clock;
+use crate::datagram::{self, Received, Unpacker};
+use crate::disk::Disk;
+use crate::network::Network;
+use crate::secure::Peer;
+use crate::state_machine::StateMachine;
+use crate::wire::{Answer, Ask, Between, Request, Response};
+
+/// Datagrams that one step takes at most, so that timers and clients are not kept waiting.
+const DATAGRAMS_PER_STEP_MAX: usize = 1024;
+/// The largest datagram that UDP can carry.
+const DATAGRAM_BYTES_MAX: usize = 65_536;
+
+/// What takes datagrams apart.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    pub(super) unpacker: Unpacker,
+    buffer: Vec<u8>,
+}
+
+impl Inbox {
+    pub(super) fn new(cluster: u64) -> Self {
+        Self { unpacker: Unpacker::new(cluster), buffer: vec![0; DATAGRAM_BYTES_MAX] }
+    }
+}
+
+impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
+    /// Takes everything that has arrived, a step's worth at most.
+    pub(super) fn receive_all(&mut self) -> Result<(), Stopped> {
+        let mut inbox = self.inbox.take().expect("a driver that failed is not used again");
+        for _ in 0..DATAGRAMS_PER_STEP_MAX {
+            let Some((length, from, peer)) = self.network.receive(&mut inbox.buffer)? else { break };
+            self.counters.datagrams_in += 1;
+            match inbox.unpacker.receive_from(&inbox.buffer[..length], peer) {
+                Ok(received) => self.on_datagram(&received, from, peer),
+                Err(_) => self.counters.datagrams_dropped += 1,
+            }
+        }
+        self.inbox = Some(inbox);
+        Ok(())
+    }
+
+    fn on_datagram(&mut self, received: &Received<'_>, from: SocketAddr, peer: Peer) {
+        match received.sender {
+            datagram::Sender::Server(id) if self.is_server(id, from, received.incarnation) => {
+                for (group, body) in received.frames() {
+                    self.on_message(group, ServerId(id), body);
+                }
+            }
+            datagram::Sender::Server(_) => self.counters.datagrams_dropped += 1,
+            datagram::Sender::Client(_) => {
+                for (group, body) in received.frames() {
+                    self.on_request(group, from, peer, body);
+                }
+            }
+        }
+    }
+
+    /// Whether a datagram is really from server `id` as it lives now.
+    fn is_server(&mut self, id: u8, from: SocketAddr, incarnation: u64) -> bool {
+        let index = usize::from(id);
+        if id == self.identity.server.0 || self.identity.addresses.get(index) != Some(&from) {
+            return false;
+        }
+        let known = &mut self.incarnations[index];
+        *known = (*known).max(incarnation);
+        *known == incarnation
+    }
+
+    fn on_message(&mut self, group: u16, from: ServerId, body: &[u8]) {
+        match datagram::decode(body) {
+            Ok(Between::Protocol(message)) => {
+                self.heard.note(group, from, &message, self.clock.now());
+                self.input(group, |replica, now, effects| replica.receive(from, message, now, effects));
+            }
+            // A timer may run out at any time, so this is safe whoever asks for it, and whenever.
+            Ok(Between::Stand) => self.input(group, |replica, now, effects| {
+                replica.timeout(Timer::Election, now, effects);
+            }),
+            Ok(Between::SnapshotAsk(ask)) => self.on_snapshot_ask(group, from, ask),
+            Ok(Between::SnapshotPiece(piece)) => self.on_snapshot_piece(group, from, piece),
+            Ok(Between::Beat(beat)) => self.on_beat(from, *beat),
+            Ok(Between::StateHash(report)) => self.on_state_hash(group, from, report),
+            Err(_) => self.counters.frames_dropped += 1,
+        }
+    }
+
+    fn on_request(&mut self, id: u16, address: SocketAddr, peer: Peer, body: &[u8]) {
+        let now = self.clock.now();
+        let Some((group, request)) = self.groups.get_mut(&id).zip(datagram::decode::<Request>(body).ok())
+        else {
+            self.counters.frames_dropped += 1;
+            return;
+        };
+        let Request { number, ask } = request;
+        let asker = Asker::Client { address, number };
+        let reply = |answer| (address, id, Response { number, answer });
+        match ask {
+            Ask::Open { .. } | Ask::Update(_) | Ask::Transfer(_) if !peer.may_write() => {
+                self.replies.push(reply(Answer::Forbidden));
+            }
+            Ask::Open { nonce } => {
+                group.await_request(RequestId::Open { nonce }, asker, now);
+                self.submit(id, Command::Open { nonce });
+            }
+            Ask::Update(update) => {
+                let (session, sequence) = (update.session, update.sequence);
+                group.await_request(RequestId::Update { session, sequence }, asker, now);
+                self.submit(id, Command::Update(update));
+            }
+            Ask::Read(query) => self.read(id, asker, query),
+            Ask::Status => self.replies.extend(self.status(id).map(|s| reply(Answer::Status(Box::new(s))))),
+            Ask::Learnt(slot) => self.replies.push(reply(Answer::Learnt(self.learnt(id, slot)))),
+            Ask::ReadStale(query) => self.replies.push(reply(group.value(&query))),
+            Ask::Since(first) => {
+                self.replies.push(reply(group.applied.since(first, group.replica.history())));
+            }
+            Ask::Transfer(to) => {
+                let answer = self.on_transfer(id, to);
+                self.replies.push(reply(answer));
+            }
+        }
+    }
+}
