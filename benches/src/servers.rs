@@ -1,0 +1,140 @@
+//! Servers of Leasehold for an experiment, each a process of its own, none of which outlives it.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use cluster::client::Destination;
+use cluster::config::NodeConfig;
+use cluster::exit::{Exit, Failure};
+use cluster::node::GROUP;
+use cluster::secure::{Entropy, KeyFileError, PrivateKey, Secret};
+use tempfile::TempDir;
+
+const CLIENT_KEY: &str = "client.key";
+const SECRET: &str = "cluster.secret";
+
+/// How servers are started.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// How many.
+    pub(crate) servers: u8,
+    /// Whether they authenticate and encrypt what they say.
+    pub(crate) keys: bool,
+    /// Lines of TOML for the configuration of each.
+    pub(crate) settings: String,
+}
+
+/// The processes. Dropping them kills them; if this program itself is killed, they see their standard input close.
+pub(crate) struct Servers {
+    addresses: Vec<SocketAddr>,
+    children: Vec<Option<Child>>,
+    directory: TempDir,
+    /// Whether there is a key for the client.
+    keys: bool,
+}
+
+impl Servers {
+    /// Starts all of them, with their data in a new directory in `within`.
+    pub(crate) fn start(setup: &Setup, within: &Path) -> Result<Self, Failure> {
+        let directory = tempfile::Builder::new()
+            .prefix("leasehold-")
+            .tempdir_in(within)
+            .map_err(|error| failure("a temporary directory", &error))?;
+        let addresses =
+            free_addresses(setup.servers).map_err(|error| failure("UDP ports on 127.0.0.1", &error))?;
+        let keys = if setup.keys {
+            make_keys(setup.servers, directory.path()).map_err(|error| Failure::new(Exit::Runtime, error))?
+        } else {
+            String::new()
+        };
+        let children = (0..setup.servers).map(|_| None).collect();
+        let mut servers = Self { addresses, children, directory, keys: setup.keys };
+        for server in 0..setup.servers {
+            let path = servers.config_path(server);
+            fs::write(&path, servers.config(server, &setup.settings, &keys))
+                .map_err(|error| failure(&path.display().to_string(), &error))?;
+            servers.launch(server)?;
+        }
+        Ok(servers)
+    }
+
+    fn config_path(&self, server: u8) -> PathBuf {
+        self.directory.path().join(format!("{server}.toml"))
+    }
+
+    fn config(&self, server: u8, settings: &str, keys: &str) -> String {
+        let addresses: Vec<_> = self.addresses.iter().map(SocketAddr::to_string).collect();
+        let head = format!("{settings}\nserver = {server}\ndata = \"{server}\"\nservers = {addresses:?}\n");
+        // Keys last: they end in a table of TOML.
+        head + &if self.keys { format!("key = \"{server}.key\"\n{keys}") } else { "insecure = true\n".into() }
+    }
+
+    /// Starts a server that does not run.
+    pub(crate) fn launch(&mut self, server: u8) -> Result<(), Failure> {
+        let program = std::env::current_exe().map_err(|error| failure("this program's own path", &error))?;
+        let child = Command::new(program)
+            .arg("node")
+            .arg(self.config_path(server))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| failure(&format!("the process of server {server}"), &error))?;
+        self.children[usize::from(server)] = Some(child);
+        Ok(())
+    }
+
+    /// Where a client finds them, and its keys.
+    pub(crate) fn destination(&self) -> Result<Destination, Failure> {
+        let config =
+            NodeConfig::load(&self.config_path(0)).map_err(|error| Failure::new(Exit::Runtime, error))?;
+        let key = self.keys.then(|| self.directory.path().join(CLIENT_KEY));
+        let credentials =
+            config.client_credentials(key.as_deref()).map_err(|error| Failure::new(Exit::Runtime, error))?;
+        Ok(Destination {
+            cluster: config.cluster,
+            group: GROUP,
+            servers: config.servers,
+            datagram_bytes: config.datagram_bytes,
+            credentials,
+        })
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for mut child in self.children.drain(..).flatten() {
+            // One that has ended already cannot be killed, and need not be.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Makes a key for each server and for the client, and the cluster's secret. What a configuration says of them.
+fn make_keys(count: u8, directory: &Path) -> Result<String, KeyFileError> {
+    let make = |file: &str| {
+        let key = PrivateKey::generate(&mut Entropy::System);
+        key.save(&directory.join(file)).map(|()| key.public().to_string())
+    };
+    let servers: Vec<_> = (0..count).map(|id| make(&format!("{id}.key"))).collect::<Result<_, _>>()?;
+    let client = make(CLIENT_KEY)?;
+    Secret::generate(&mut Entropy::System).save(&directory.join(SECRET))?;
+    Ok(format!(
+        "secret = \"{SECRET}\"\nserver_keys = {servers:?}\n\n[[clients]]\nname = \"load\"\nkey = \"{client}\"\n\
+         role = \"read-write\"\n"
+    ))
+}
+
+/// Ports that were free a moment ago.
+fn free_addresses(count: u8) -> io::Result<Vec<SocketAddr>> {
+    let sockets: Vec<_> =
+        (0..count).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
+    sockets.iter().map(UdpSocket::local_addr).collect()
+}
+
+fn failure(what: &str, error: &io::Error) -> Failure {
+    Failure::new(Exit::Runtime, format!("cannot have {what}: {error}"))
+}
