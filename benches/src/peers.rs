@@ -37,6 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             warm_up: Duration::from_secs(1),
             duration: Duration::from_secs_f64(arguments.seconds),
             seed: 1,
+            trace: false,
         };
         let measured = load::run(&servers.destination()?, &load, PATIENCE, &AtomicBool::new(false), || {})
             .map_err(|error| Failure::new(Exit::Runtime, error))?;

@@ -47,6 +47,19 @@ pub struct Load {
     pub duration: Duration,
     /// The seed of keys and kinds.
     pub seed: u64,
+    /// Whether each operation is kept, too, and not only what all of them make.
+    pub trace: bool,
+}
+
+/// One operation of a load that is traced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Traced {
+    /// When it was meant to begin, from the end of the warm-up on.
+    pub meant: Duration,
+    /// How long it took from then.
+    pub latency: Duration,
+    /// Whether it was a read.
+    pub read: bool,
 }
 
 /// What came of it.
@@ -63,11 +76,14 @@ pub struct Measured {
     pub unfinished: u64,
     /// How long was measured.
     pub elapsed: Duration,
+    /// Each operation of a traced load, by when it was meant to begin. One that was under way when the warm-up ended is not
+    /// among them.
+    pub trace: Vec<Traced>,
 }
 
 impl Measured {
     fn new() -> Self {
-        Self { updates: histogram(), reads: histogram(), unknown: 0, unfinished: 0, elapsed: Duration::ZERO }
+        Self { updates: histogram(), reads: histogram(), unknown: 0, unfinished: 0, elapsed: Duration::ZERO, trace: Vec::new() }
     }
 
     fn add(&mut self, other: &Self) {
@@ -76,6 +92,8 @@ impl Measured {
         self.unknown += other.unknown;
         self.unfinished += other.unfinished;
         self.elapsed = self.elapsed.max(other.elapsed);
+        self.trace.extend_from_slice(&other.trace);
+        self.trace.sort_by_key(|operation| operation.meant);
     }
 
     /// Latencies of all operations, in nanoseconds.

@@ -133,6 +133,7 @@ enum Order {
     Status(Sender<Status>),
     Learnt(Slot, Sender<Option<Command<Payload>>>),
     Transfer(Option<ServerId>, Sender<bool>),
+    Stand,
     Stop,
 }
 
@@ -262,6 +263,12 @@ impl Node {
         self.ask(|done| Order::Transfer(to, done)).recv().unwrap_or(false)
     }
 
+    /// Stands for election at once, whoever leads: a rival without a lease is deposed by it, a lease is waited for.
+    pub fn stand(&self) {
+        let _ = self.orders.send(Order::Stand); // A node that has stopped leads nothing any more.
+        self.waker.wake();
+    }
+
     fn ask<T>(&self, order: impl FnOnce(Sender<T>) -> Order) -> Receiver<T> {
         let (done, receiver) = mpsc::channel();
         // A node that has stopped drops `done`, which the caller sees.
@@ -358,6 +365,7 @@ fn carry_out<S: StateMachine>(driver: &mut NodeDriver<S>, order: Order) {
             let to = to.or_else(|| driver.successor(GROUP));
             let _ = done.send(to.is_some_and(|to| driver.transfer(GROUP, to)));
         }
+        Order::Stand => driver.stand(GROUP),
         Order::Stop => {}
     }
 }

@@ -51,7 +51,7 @@ fn answer(socket: &UdpSocket, begun: &AtomicBool, over: &AtomicBool) {
     }
 }
 
-/// How many of the operations took at least half a stall, of one client that is to begin 200 a second, or as many as it can.
+/// How many of the operations took at least half a stall, in the histogram and in the trace, of one client that is to begin 200 a second, or as many as it can.
 fn slow_operations(rate: Option<f64>) -> u64 {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let destination = Destination {
@@ -70,6 +70,7 @@ fn slow_operations(rate: Option<f64>) -> u64 {
         warm_up: Duration::ZERO,
         duration: Duration::from_millis(1200),
         seed: 1,
+        trace: true,
     };
     let (begun, over) = (AtomicBool::new(false), AtomicBool::new(false));
     thread::scope(|scope| {
@@ -78,8 +79,13 @@ fn slow_operations(rate: Option<f64>) -> u64 {
         let on_begin = || begun.store(true, Ordering::Relaxed);
         let measured = load::run(&destination, &load, PATIENCE, &stop, on_begin);
         over.store(true, Ordering::Relaxed);
-        let half = u64::try_from(STALL.as_nanos()).unwrap() / 2;
-        measured.unwrap().updates.count_between(half, u64::MAX)
+        let measured = measured.unwrap();
+        let half = STALL / 2;
+        let slow = measured.updates.count_between(u64::try_from(half.as_nanos()).unwrap(), u64::MAX);
+        let traced = measured.trace.iter().filter(|operation| operation.latency >= half && !operation.read);
+        assert!(traced.count().abs_diff(usize::try_from(slow).unwrap()) <= 1, "the trace tells the same");
+        assert!(measured.trace.is_sorted_by_key(|operation| operation.meant));
+        slow
     })
 }
 
@@ -140,6 +146,7 @@ fn a_cluster_that_is_not_there_is_named() {
         warm_up: Duration::ZERO,
         duration: Duration::from_millis(1),
         seed: 1,
+        trace: true,
     };
     let error = load::run(&destination, &load, Duration::from_millis(50), &AtomicBool::new(false), || ());
     assert!(error.unwrap_err().to_string().contains("no client was answered within 50 ms"));

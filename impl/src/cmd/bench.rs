@@ -155,6 +155,7 @@ fn load_of(arguments: &Arguments) -> Load {
         warm_up: Duration::from_secs_f64(arguments.warm_up),
         duration: Duration::from_secs_f64(arguments.seconds),
         seed: arguments.seed,
+        trace: false,
     }
 }
 

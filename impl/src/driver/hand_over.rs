@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use spec::{LocalTime, Message, Replica, Role, ServerId, Slot, Span};
+use spec::{LocalTime, Message, Replica, Role, ServerId, Slot, Span, Timer};
 
 use super::Driver;
 use crate::clock::Clock;
@@ -54,6 +54,12 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         self.outbox.push(address, group, &stand, &mut self.network, &mut self.counters);
         self.flush();
         true
+    }
+
+    /// Stands for election in a group, as if this server had waited for a leader in vain. A timer may run out at any time, so
+    /// this is safe whoever asks for it, and whenever; where another server's lease runs it does nothing yet.
+    pub fn stand(&mut self, group: u16) {
+        self.input(group, |replica, now, effects| replica.timeout(Timer::Election, now, effects));
     }
 
     /// The server that would lead a group best if this one stopped: the one that has most, of those that were

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use spec::{Command, RequestId, ServerId, Timer};
+use spec::{Command, RequestId, ServerId};
 
 use super::group::Asker;
 use super::{Driver, Stopped};
@@ -81,10 +81,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
                 self.heard.note(group, from, &message, self.clock.now());
                 self.input(group, |replica, now, effects| replica.receive(from, message, now, effects));
             }
-            // A timer may run out at any time, so this is safe whoever asks for it, and whenever.
-            Ok(Between::Stand) => self.input(group, |replica, now, effects| {
-                replica.timeout(Timer::Election, now, effects);
-            }),
+            Ok(Between::Stand) => self.stand(group),
             Ok(Between::SnapshotAsk(ask)) => self.on_snapshot_ask(group, from, ask),
             Ok(Between::SnapshotPiece(piece)) => self.on_snapshot_piece(group, from, piece),
             Ok(Between::Beat(beat)) => self.on_beat(from, *beat),

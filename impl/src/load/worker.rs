@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use spec::{LocalTime, Span};
 
-use super::{Keys, Load, Measured};
+use super::{Keys, Load, Measured, Traced};
 use crate::client::{Conversation, Destination, Ended, Link, Operation};
 use crate::clock::millis;
 use crate::kv::{Change, Question};
@@ -33,6 +33,7 @@ pub(super) struct Worker {
     /// How many operations have begun since the load did.
     begun: u64,
     retry_at: LocalTime,
+    trace: bool,
     rng: Rng,
 }
 
@@ -70,6 +71,7 @@ impl Worker {
             interval: load.rate.map(|rate| NANOS_PER_SECOND / (rate * share)),
             begun: 0,
             retry_at: now,
+            trace: load.trace,
             rng,
         })
     }
@@ -113,9 +115,14 @@ impl Worker {
                 self.free.push(index);
                 let client = &mut self.clients[index];
                 let latency = u64::try_from((now - client.meant).0).unwrap_or(0).max(1);
-                client.meant = now;
+                let meant = std::mem::replace(&mut client.meant, now);
                 if now < from || now >= until {
                     continue;
+                }
+                if self.trace && meant >= from {
+                    let read = matches!(how, Ended::Value { .. });
+                    let latency = Duration::from_nanos(latency);
+                    measured.trace.push(Traced { meant: nanos(meant - from), latency, read });
                 }
                 match how {
                     Ended::Applied { .. } => measured.updates.saturating_record(latency),
@@ -127,7 +134,7 @@ impl Worker {
         }
         let now = self.link.now().min(until);
         measured.unfinished = (self.clients.len() - self.free.len()) as u64 + self.overdue(begin, now);
-        measured.elapsed = Duration::from_nanos(u64::try_from((now - from).0).unwrap_or(0));
+        measured.elapsed = nanos(now - from);
         Ok(measured)
     }
 
@@ -212,4 +219,8 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+fn nanos(span: Span) -> Duration {
+    Duration::from_nanos(u64::try_from(span.0).unwrap_or(0))
 }
