@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use cluster::client::{Client, Destination};
 use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES, NodeConfig};
+use cluster::data;
 use cluster::kv::{Change, Question, Store};
 use cluster::node::{GROUP, Node};
 use criterion::{Criterion, Throughput};
@@ -115,6 +116,7 @@ fn put(index: usize) -> Vec<u8> {
 /// Serves until standard input closes, so that no server outlives the bench, however that ends.
 fn serve(config: &Path) {
     let config = NodeConfig::load(config).expect("the bench has written a configuration");
+    data::init(&config).expect("the bench's directory is new");
     let node = Node::start(&config, Store::default()).expect("the server can start");
     io::stdin().read_to_end(&mut Vec::new()).expect("standard input can be read");
     node.stop().expect("the server ran until now");

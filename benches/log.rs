@@ -23,6 +23,7 @@ fn sync(criterion: &mut Criterion, name: &str, records: u64) {
     let directory =
         tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
     let identity = Identity { cluster: 1, server: 0 };
+    Log::create(directory.path(), identity, 0).expect("the log can be begun");
     let (mut log, _) = Log::open(directory.path(), identity).expect("the log can be opened");
     let value = benches::value();
     let mut slots = 1_u64..;

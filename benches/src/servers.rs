@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use cluster::client::Destination;
 use cluster::config::NodeConfig;
+use cluster::data;
 use cluster::exit::{Exit, Failure};
 use cluster::node::GROUP;
 use cluster::secure::{Entropy, KeyFileError, PrivateKey, Secret};
@@ -56,6 +57,8 @@ impl Servers {
             let path = servers.config_path(server);
             fs::write(&path, servers.config(server, &setup.settings, &keys))
                 .map_err(|error| failure(&path.display().to_string(), &error))?;
+            let config = NodeConfig::load(&path).map_err(|error| Failure::new(Exit::Runtime, error))?;
+            data::init(&config).map_err(|error| Failure::new(error.exit(), error))?;
             servers.launch(server)?;
         }
         Ok(servers)

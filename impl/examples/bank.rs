@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use cluster::client::{Client, Destination};
 use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES, NodeConfig};
+use cluster::data;
 use cluster::node::{GROUP, Node};
 use cluster::rng::Rng;
 use cluster::spec::Slot;
@@ -90,6 +91,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     drop(sockets);
     let mut children = Vec::new();
     for server in 0..SERVERS {
+        data::init(&NodeConfig::new(server, data.path().join(server.to_string()), servers.clone()))?;
         children.push(launch(server, data.path(), &servers)?);
     }
     let destination = Destination {

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use cluster::client::{Client, Destination};
 use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES, NodeConfig};
+use cluster::data;
 use cluster::node::{GROUP, Node};
 use cluster::spec::Slot;
 use cluster::state_machine::StateMachine;
@@ -114,6 +115,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut nodes = Vec::new();
     for server in 0..3 {
         let config = NodeConfig::new(server, data.path().join(server.to_string()), servers.clone());
+        data::init(&config)?;
         nodes.push(Node::start(&config, Locks::default())?);
     }
     let destination = Destination {

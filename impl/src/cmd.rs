@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod init;
 pub(crate) mod keygen;
 pub(crate) mod kv;
 pub(crate) mod log;

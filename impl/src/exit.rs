@@ -34,6 +34,7 @@ impl Exit {
         match error.exit_code() {
             20 => Self::DamagedData,
             21 => Self::WrongIdentity,
+            22 => Self::RecoverNeeded,
             23 => Self::Disk,
             _ => Self::Runtime,
         }

@@ -22,6 +22,7 @@
 //!
 //! ```
 //! use cluster::config::NodeConfig;
+//! use cluster::data;
 //! use cluster::node::Node;
 //! use cluster::spec::Slot;
 //! use cluster::state_machine::StateMachine;
@@ -42,6 +43,7 @@
 //! let directory = tempfile::tempdir()?;
 //! let mut config = NodeConfig::new(0, directory.path().into(), vec!["127.0.0.1:0".parse()?]);
 //! config.lease_ms = 50; // A cluster of one server: this is how long it waits before it leads.
+//! data::init(&config)?; // Once: a server that finds no data does not take itself for new.
 //! let node = Node::start(&config, Longest(0))?;
 //! let (slot, result) = node.propose("consensus").recv()??;
 //! assert_eq!(result, b"9");
@@ -62,6 +64,7 @@
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod data;
 pub mod datagram;
 pub mod disk;
 pub mod driver;

@@ -83,7 +83,14 @@ pub struct Measured {
 
 impl Measured {
     fn new() -> Self {
-        Self { updates: histogram(), reads: histogram(), unknown: 0, unfinished: 0, elapsed: Duration::ZERO, trace: Vec::new() }
+        Self {
+            updates: histogram(),
+            reads: histogram(),
+            unknown: 0,
+            unfinished: 0,
+            elapsed: Duration::ZERO,
+            trace: Vec::new(),
+        }
     }
 
     fn add(&mut self, other: &Self) {

@@ -9,9 +9,11 @@
 //! Beside the log stand the [snapshots](crate::snapshot) of each group. What comes before the second newest is removed
 //! in whole segments.
 //!
-//! What it cannot notice: that the newest frames, or all segments, are missing without a trace, as on a disk
-//! that lies about syncs, in an old backup, or after somebody emptied the directory.
+//! A log is begun once, by [`Log::create`]: a directory without one is that of a server that lost its disk, and is refused.
+//! What a log cannot notice is that its newest frames are missing without a trace, as on a disk that lies about syncs, or
+//! in an old backup. The other servers can: see [`Recovery::position`].
 
+mod begin;
 #[cfg(test)]
 mod crash_tests;
 mod error;
@@ -81,8 +83,12 @@ pub struct Recovery {
     pub records: Vec<(u16, spec::Record<Payload>)>,
     /// A write that a crash cut short and that was removed.
     pub torn: Option<TornTail>,
-    /// How often this directory was opened, this time included: durable, and so a server's incarnation.
+    /// How often this directory was opened, this time included.
     pub boots: u64,
+    /// Which of the server's disks this is: 0 for the first, and higher than all that any of them knew for a later one.
+    pub incarnation: u64,
+    /// How many records the log has had, with those that were removed since: never less than at any time before.
+    pub position: u64,
 }
 
 /// The remains of a write that a crash cut short. It was never synced, so nothing waited for it that left.
@@ -101,6 +107,7 @@ pub struct TornTail {
 pub struct Log {
     dir: PathBuf,
     identity: Identity,
+    incarnation: u64,
     options: LogOptions,
     segment: Segment,
     /// Where the log stands, without what is buffered.
@@ -117,7 +124,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log in `dir`, or begins one there, with the default [`LogOptions`].
+    /// Opens the log in `dir` with the default [`LogOptions`].
     ///
     /// # Errors
     /// As [`Log::open_with`].
@@ -125,23 +132,30 @@ impl Log {
         Self::open_with(dir, identity, LogOptions::default())
     }
 
-    /// Opens the log in `dir`, or begins one there. Reads all of it into memory, removes a write that a
-    /// crash cut short, and durably counts one more opening.
+    /// Opens the log in `dir`. Reads all of it into memory, removes a write that a crash cut short, and durably counts
+    /// one more opening.
     ///
     /// # Errors
-    /// If the log is damaged, another's, of a later format or in use, and if the disk fails. Then nothing
+    /// If there is no log, or it is damaged, another's, of a later format or in use, and if the disk fails. Then nothing
     /// but the lock file was changed, unless a write failed.
     pub fn open_with(
         dir: &Path,
         identity: Identity,
         options: LogOptions,
     ) -> Result<(Self, Recovery), LogError> {
-        segment::create_directory(dir)?;
+        let no_log = || LogError::NotBegun { path: dir.to_owned() };
+        if !dir.is_dir() {
+            return Err(no_log());
+        }
         let lock = lock::take(dir)?;
         let replay = replay::replay(dir, identity)?;
+        if begin::is_no_log(&replay) {
+            return Err(no_log());
+        }
         let mut log = Self {
             dir: dir.to_owned(),
             identity,
+            incarnation: replay.incarnation,
             options,
             segment: open_segment(dir, identity, &replay)?,
             position: replay.position,
@@ -156,7 +170,8 @@ impl Log {
         log.frame.extend_from_slice(&boots.to_le_bytes());
         log.commit(FrameKind::Boot)?;
         log.position.boots = boots;
-        Ok((log, Recovery { records: replay.records, torn: replay.torn, boots }))
+        let Replay { records, torn, incarnation, position, .. } = replay;
+        Ok((log, Recovery { records, torn, boots, incarnation, position: position.records }))
     }
 
     /// Buffers a record after those appended before. No system call.
@@ -204,6 +219,7 @@ impl Log {
         if self.segment.is_full(self.frame.len(), &self.options) {
             let header = SegmentHeader {
                 identity: self.identity,
+                incarnation: self.incarnation,
                 segment: self.segment.number + 1,
                 start: self.position,
             };
@@ -221,7 +237,8 @@ impl Log {
 /// The segment to go on with, made fit to be written.
 fn open_segment(dir: &Path, identity: Identity, replay: &Replay) -> Result<Segment, LogError> {
     if replay.end == 0 {
-        let header = SegmentHeader { identity, segment: replay.segment.max(1), start: replay.position };
+        let Replay { incarnation, segment, position: start, .. } = *replay;
+        let header = SegmentHeader { identity, incarnation, segment, start };
         return Segment::create(dir, &header);
     }
     let Replay { segment, end, last_write, torn, .. } = replay;

@@ -10,6 +10,7 @@ use cluster::exit::{Exit, Failure};
 const EXAMPLES: &str = "\
 Examples:
   cluster demo                            three servers on this machine, and a fail-over
+  cluster init --config 0.toml            a new server's data directory, once
   cluster node --config 0.toml            one server of a cluster
   cluster kv --config 0.toml put k v      a client of it
   cluster status --config 0.toml          how its servers are
@@ -32,6 +33,8 @@ struct Cli {
 enum Command {
     /// Start three servers here, kill the leader, and read everything back
     Demo(cmd::demo::Arguments),
+    /// Begin the data directory of a new server
+    Init(cmd::init::Arguments),
     /// Run one server in the foreground
     Node(cmd::node::Arguments),
     /// Get, put, delete, compare-and-swap, list, watch, import, export
@@ -61,6 +64,7 @@ enum Command {
 fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Demo(arguments) => cmd::demo::run(&arguments),
+        Command::Init(arguments) => cmd::init::run(&arguments),
         Command::Node(arguments) => cmd::node::run(&arguments),
         Command::Kv(arguments) => cmd::kv::run(arguments),
         Command::Status(arguments) => cmd::status::run(arguments),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use cluster::client::{Client, ClientError, Destination, Ended, Operation, Pool, REQUEST_BYTES_MAX, survey};
 use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES, NodeConfig};
+use cluster::data;
 use cluster::kv::{Change, Question, Reply, Store};
 use cluster::node::{GROUP, Node};
 use cluster::spec::{self, ServerId, Slot};
@@ -35,6 +36,9 @@ impl Cluster {
     fn launch(&mut self, server: u8) {
         let data = self.directory.path().join(server.to_string());
         let config = NodeConfig::new(server, data, self.addresses.clone());
+        if !config.data.exists() {
+            data::init(&config).unwrap();
+        }
         self.nodes[usize::from(server)] = Some(Node::start(&config, Store::default()).unwrap());
     }
 

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use cluster::config::NodeConfig;
+use cluster::data;
 use cluster::driver::Stopped;
 use cluster::node::Node;
 use cluster::spec::Slot;
@@ -42,6 +43,7 @@ fn the_server_whose_state_differs_from_the_others_halts_and_they_go_on() {
         let mut config = NodeConfig::new(server, data.path().join(server.to_string()), servers.clone());
         config.lease_ms = 150;
         let wrong_at = (server == 2).then_some(100);
+        data::init(&config).unwrap();
         Node::start(&config, Counter { count: 0, wrong_at }).unwrap()
     };
     let mut nodes: Vec<_> = (0..3).map(start).collect();

@@ -109,6 +109,7 @@ fn log_lines() -> Vec<Line> {
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity { cluster: CLUSTER, server: 2 };
     let options = LogOptions { zero_fill_bytes: 0, ..LogOptions::default() };
+    Log::create(dir.path(), identity, 0).unwrap();
     let (mut log, _) = Log::open_with(dir.path(), identity, options).unwrap();
     let written = || fs::read(dir.path().join("00000001.log")).unwrap();
     let start = written();

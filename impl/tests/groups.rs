@@ -6,6 +6,7 @@ use std::sync::mpsc;
 
 use cluster::clock::BootClock;
 use cluster::config::NodeConfig;
+use cluster::data;
 use cluster::driver::{Driver, GroupError, Identity};
 use cluster::kv::{Change, Question, Reply, Store};
 use cluster::log::{self, Log};
@@ -23,6 +24,9 @@ fn start(directory: &Path) -> (NodeDriver, NodeConfig, Vec<(u16, Record<Payload>
     let udp = Udp::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let mut config = NodeConfig::new(0, directory.into(), vec![udp.address().unwrap()]);
     config.lease_ms = 20;
+    if !directory.join("00000001.log").exists() {
+        data::init(&config).unwrap();
+    }
     let (log, recovery) = Log::open(directory, log::Identity { cluster: 1, server: 0 }).unwrap();
     let identity = Identity {
         cluster: 1,

@@ -4,6 +4,7 @@ use std::net::UdpSocket;
 
 use cluster::clock::BootClock;
 use cluster::config::NodeConfig;
+use cluster::data;
 use cluster::datagram::{Origin, Packer, Sender};
 use cluster::driver::{Driver, Identity};
 use cluster::kv::Store;
@@ -24,6 +25,7 @@ fn a_snapshot_that_is_offered_and_never_comes_changes_nothing() {
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
     let (own, other) = (udp.address().unwrap(), peer.local_addr().unwrap());
     let config = NodeConfig::new(0, directory.path().into(), vec![own, other, ([127, 0, 0, 1], 9).into()]);
+    data::init(&config).unwrap();
     let (log, recovery) = Log::open(directory.path(), log::Identity { cluster: CLUSTER, server: 0 }).unwrap();
     let identity = Identity {
         cluster: CLUSTER,

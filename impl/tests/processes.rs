@@ -9,7 +9,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use cluster::client::{Client, Destination, survey};
-use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES};
+use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES, NodeConfig};
+use cluster::data;
 use cluster::kv::{Change, Question, Reply};
 use cluster::node::GROUP;
 use cluster::rng::Rng;
@@ -39,6 +40,7 @@ impl Cluster {
                 cluster.addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>()
             );
             fs::write(cluster.config(server), text).unwrap();
+            data::init(&NodeConfig::load(&cluster.config(server)).unwrap()).unwrap();
             cluster.launch(server);
         }
         cluster
@@ -248,6 +250,42 @@ fn another_servers_directory_and_another_clusters_are_refused() {
         let output = cluster.run_briefly(0);
         assert_eq!(output.status.code(), Some(21), "{}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+#[test]
+fn a_server_that_finds_no_log_ends_with_22_and_says_what_to_run() {
+    let (cluster, path, _) = killed_after_updates();
+    let data = path.parent().unwrap();
+    for is_there in [true, false] {
+        fs::remove_dir_all(data).unwrap();
+        if is_there {
+            fs::create_dir(data).unwrap();
+        }
+        let output = cluster.run_briefly(0);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(22), "{said}");
+        assert!(
+            said.contains("cluster init --config") && said.contains(&data.display().to_string()),
+            "{said}"
+        );
+        assert!(!data.join("00000001.log").exists());
+    }
+}
+
+#[test]
+fn a_log_is_begun_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("0.toml");
+    fs::write(&config, "server = 0\ndata = \"0\"\nservers = [\"127.0.0.1:1\"]\ninsecure = true\n").unwrap();
+    let init = || command(&["init", "--json", "--config", config.to_str().unwrap()]);
+    let output = init();
+    assert!(String::from_utf8_lossy(&output.stdout).contains(r#""command":"init""#), "{output:?}");
+    let segment = directory.path().join("0/00000001.log");
+    let begun = fs::read(&segment).unwrap();
+    let output = init();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("holds a log already"), "{output:?}");
+    assert_eq!(fs::read(&segment).unwrap(), begun);
 }
 
 fn command(arguments: &[&str]) -> Output {

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cluster::config::NodeConfig;
+use cluster::data;
 use cluster::kv::{Change, Store};
 use cluster::node::{Node, Notice};
 use cluster::status::Status;
@@ -40,6 +41,9 @@ impl Cluster {
     fn start_with(&self, server: u8, notify: impl FnMut(&Notice) + Send + 'static) -> Node {
         let mut config = NodeConfig::new(server, self.directory(server), self.servers.clone());
         (config.snapshot_slots, config.lease_ms) = (EVERY, 150);
+        if !config.data.join("00000001.log").exists() {
+            data::init(&config).unwrap();
+        }
         Node::start_with(&config, Store::default(), notify).unwrap()
     }
 }

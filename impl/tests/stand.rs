@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cluster::config::NodeConfig;
+use cluster::data;
 use cluster::kv::Store;
 use cluster::node::Node;
 use cluster::status::Standing;
@@ -22,6 +23,7 @@ fn start(data: &Path, lease_ms: u32) -> Vec<Node> {
     let start = |server: u8| {
         let mut config = NodeConfig::new(server, data.join(server.to_string()), servers.clone());
         config.lease_ms = lease_ms;
+        data::init(&config).unwrap();
         Node::start(&config, Store::default()).unwrap()
     };
     (0..3).map(start).collect()

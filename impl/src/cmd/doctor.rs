@@ -25,7 +25,7 @@ Examples:
   cluster doctor data/0 --json
 
 Exit codes: 0 healthy, also with a torn write at the end · 20 damaged · 21 another cluster's or server's ·
-1 it cannot be read";
+22 there is no log · 1 it cannot be read";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -80,13 +80,8 @@ impl Group {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let found = examine(&arguments.dir).map_err(|error| Failure::new(Exit::Runtime, error))?;
-    if found.segments.is_empty() && found.problem.is_none() {
-        let message = format!(
-            "{}: holds no log. A server that is started here begins as one that never promised anything: if it ran \
-             before, its data is elsewhere or lost, and it must not be started",
-            arguments.dir.display()
-        );
-        return Err(Failure::new(Exit::Runtime, message));
+    if let Some(error @ LogError::NotBegun { .. }) = &found.problem {
+        return Err(Failure::new(Exit::of_log(error), error));
     }
     let diagnosis = diagnose(arguments, found);
     let text = if arguments.json { diagnosis.object().to_string() } else { diagnosis.text() };

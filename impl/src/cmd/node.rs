@@ -44,6 +44,7 @@ A configuration file:
   page = \"127.0.0.1:8000\"
 
 Examples:
+  cluster init --config 0.toml      once, before the first start
   cluster node --config 0.toml
   cluster node --config 0.toml --log-format json --log-level warn";
 

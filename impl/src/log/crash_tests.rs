@@ -14,6 +14,7 @@ use spec::{Record, Slot, Span};
 use tempfile::TempDir;
 
 use super::faults::{self, Call};
+use super::tests::begun;
 use super::{Damage, Identity, Log, LogError, LogOptions, Recovery, replay, segment};
 use crate::payload::Payload;
 use crate::rng::Rng;
@@ -26,6 +27,7 @@ const SECTOR_BYTES: usize = 512;
 const SURVIVALS: usize = 6;
 
 fn open(dir: &Path) -> Result<(Log, Recovery), LogError> {
+    begun(dir, IDENTITY)?;
     Log::open_with(dir, IDENTITY, OPTIONS)
 }
 
@@ -360,6 +362,7 @@ const BLOCK_BYTES: usize = 512;
 fn many_small_frames(identity: Identity, salt: i64) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let options = LogOptions { segment_bytes: 1 << 20, zero_fill_bytes: 0 };
+    begun(dir.path(), identity).unwrap();
     let (mut log, _) = Log::open_with(dir.path(), identity, options).unwrap();
     for number in 1..64 {
         log.append(0, &Record::GrantTerm(Span(salt + number)));

@@ -86,6 +86,27 @@ pub enum LogError {
         /// What is wrong.
         damage: Damage,
     },
+    /// There is no log.
+    #[error(
+        "data directory {}: holds no log. Nothing was changed. If this server never ran, `cluster init --config FILE` \
+         makes it one that may vote. If it did, what it has promised and voted for is lost, and it must not vote as if it were \
+         new: is the disk mounted, is `data` right in the configuration? If it is lost for good, leave the server out", path.display()
+    )]
+    NotBegun {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// There is a log where one should be begun.
+    #[error(
+        "data directory {}: holds a log already, or what belongs to one ({}). Nothing was changed. Start the server; a new \
+         one gets a directory of its own", path.display(), found.display()
+    )]
+    Begun {
+        /// The directory.
+        path: PathBuf,
+        /// What is there.
+        found: PathBuf,
+    },
     /// A later release wrote this log.
     #[error(
         "log segment {}, offset 8: format version {found}, and this program reads versions up to {supported}. \
@@ -154,13 +175,14 @@ pub enum LogError {
 
 impl LogError {
     /// The exit code of a command that ends with this error: 20 damaged data, 21 wrong cluster or server,
-    /// 23 disk error, else 1.
+    /// 22 `recover` needed, 23 disk error, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Damaged { .. } => 20,
             Self::WrongIdentity { .. } => 21,
+            Self::NotBegun { .. } => 22,
             Self::Disk { .. } | Self::Poisoned { .. } => 23,
-            Self::NewerVersion { .. } | Self::Locked { .. } => 1,
+            Self::NewerVersion { .. } | Self::Locked { .. } | Self::Begun { .. } => 1,
         }
     }
 
@@ -169,6 +191,8 @@ impl LogError {
     pub fn path(&self) -> &Path {
         match self {
             Self::Damaged { path, .. }
+            | Self::NotBegun { path }
+            | Self::Begun { path, .. }
             | Self::NewerVersion { path, .. }
             | Self::WrongIdentity { path, .. }
             | Self::Locked { path, .. }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use spec::Record;
 
+use super::begin::is_no_log;
 use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, seed};
 use super::lock::{self, Holder};
 use super::replay::{self, Replay};
@@ -27,6 +28,8 @@ pub struct Examination {
     pub identity: Option<Identity>,
     /// How often the directory was opened.
     pub boots: u64,
+    /// Which of the server's disks it is on.
+    pub incarnation: u64,
     /// Every segment, in order.
     pub segments: Vec<SegmentSummary>,
     /// Every record with its group, oldest first, up to the problem.
@@ -103,7 +106,9 @@ fn examine_once(dir: &Path) -> Result<Examination, LogError> {
     let mut replay = Replay::default();
     // Without a whole header nothing is read that depends on whose log it is.
     let assumed = identity.unwrap_or(Identity { cluster: 0, server: 0 });
-    let problem = replay::replay_into(&mut replay, dir, assumed).err();
+    let read = replay::replay_into(&mut replay, dir, assumed);
+    let no_log = || is_no_log(&replay).then(|| LogError::NotBegun { path: dir.to_owned() });
+    let problem = read.err().or_else(no_log);
     let stranded = problem.as_ref().and_then(|problem| stranded(problem, assumed, &replay));
     let mut segments = replay.segments;
     let unread = present.iter().map(|&segment| path_of(dir, segment));
@@ -114,6 +119,7 @@ fn examine_once(dir: &Path) -> Result<Examination, LogError> {
         holder,
         identity,
         boots: replay.position.boots,
+        incarnation: replay.incarnation,
         segments,
         records: replay.records,
         torn: replay.torn,

@@ -28,6 +28,8 @@ pub(super) const SECTOR_BYTES: usize = 512;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct SegmentHeader {
     pub(super) identity: Identity,
+    /// Which of the server's disks it is on.
+    pub(super) incarnation: u64,
     /// Counts the segments, from 1; the file is named after it.
     pub(super) segment: u64,
     /// Where the log stands at the segment's beginning.
@@ -68,6 +70,7 @@ impl SegmentHeader {
         bytes[32..40].copy_from_slice(&self.start.records.to_le_bytes());
         bytes[40..48].copy_from_slice(&self.start.boots.to_le_bytes());
         bytes[48..52].copy_from_slice(&self.start.previous.to_le_bytes());
+        bytes[52..60].copy_from_slice(&self.incarnation.to_le_bytes());
         let checksum = crc32c::crc32c(&bytes[..60]);
         bytes[60..].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -87,6 +90,7 @@ impl SegmentHeader {
         }
         let header = Self {
             identity: Identity { cluster: u64_at(bytes, 16), server: bytes[12] },
+            incarnation: u64_at(bytes, 52),
             segment: u64_at(bytes, 24),
             start: Position {
                 records: u64_at(bytes, 32),

@@ -32,6 +32,8 @@ pub(super) struct Replay {
     pub(super) records: Vec<(u16, Record<Payload>)>,
     /// What was read of each segment.
     pub(super) segments: Vec<SegmentSummary>,
+    /// Which of the server's disks it is on, as the first segment says.
+    pub(super) incarnation: u64,
     /// How far the log has come.
     pub(super) position: Position,
     /// The number of the last segment; 0 if there is none.
@@ -146,7 +148,7 @@ impl Reader<'_> {
             return Ok(());
         };
         if self.is_first {
-            self.replay.position = header.start;
+            (self.replay.position, self.replay.incarnation) = (header.start, header.incarnation);
         }
         self.end_write(SEGMENT_HEADER_BYTES);
         loop {
@@ -176,6 +178,7 @@ impl Reader<'_> {
             // What the first one comes after was removed, or is nothing.
             Ok(header)
                 if header.segment != self.replay.segment
+                    || (header.incarnation != self.replay.incarnation && !self.is_first)
                     || (header.start != self.replay.position && !(self.is_first && header.segment > 1)) =>
             {
                 Err(self.damaged(Damage::Chain))

@@ -132,7 +132,7 @@ impl Log {
     }
 }
 
-fn snapshot_path(dir: &Path, group: u16, slot: Slot) -> PathBuf {
+pub(super) fn snapshot_path(dir: &Path, group: u16, slot: Slot) -> PathBuf {
     dir.join(format!("{group}-{:020}.snapshot", slot.0))
 }
 

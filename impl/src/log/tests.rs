@@ -38,7 +38,16 @@ fn vote(number: u64, bytes: usize) -> (u16, Record<Payload>) {
 }
 
 fn open(dir: &Path, options: LogOptions) -> Result<(Log, Recovery), LogError> {
+    begun(dir, IDENTITY)?;
     Log::open_with(dir, IDENTITY, options)
+}
+
+/// Begins a log where there is none.
+pub(super) fn begun(dir: &Path, identity: Identity) -> Result<(), LogError> {
+    match Log::create(dir, identity, 0) {
+        Err(LogError::Begun { .. }) => Ok(()),
+        other => other,
+    }
 }
 
 /// A log of these records, each synced by itself. Also where each frame ended.
@@ -95,6 +104,7 @@ fn what_was_synced_comes_back_in_order_with_its_group() {
         (0, Record::GrantTerm(Span(5))),
     ];
     {
+        begun(&home, IDENTITY).unwrap();
         let (mut log, recovery) = Log::open(&home, IDENTITY).unwrap();
         assert_eq!((recovery.records, recovery.torn, recovery.boots), (vec![], None, 1));
         for batch in records.chunks(2) {
@@ -139,6 +149,11 @@ fn a_log_cut_anywhere_opens_with_every_record_that_is_whole() {
             }
             if cut % SLOW_STEP == 0 {
                 let dir = directory_with(&bytes[..cut]);
+                if cut < SEGMENT_HEADER_BYTES {
+                    let refused = Log::open_with(dir.path(), IDENTITY, options).unwrap_err();
+                    assert!(matches!(refused, LogError::NotBegun { .. }), "cut at {cut}: {refused}");
+                    continue;
+                }
                 let (_, recovery) = open(dir.path(), options).unwrap();
                 assert_eq!(
                     (recovery.records, recovery.torn.is_some()),
@@ -236,7 +251,7 @@ fn examining_says_what_opening_says() {
                 let dir = directory_with(bytes);
                 let found = examine(dir.path()).unwrap();
                 assert!(records.starts_with(&found.records));
-                match open(dir.path(), options) {
+                match Log::open_with(dir.path(), IDENTITY, options) {
                     Ok((_, recovery)) => {
                         assert!(found.problem.is_none() && found.torn == recovery.torn, "byte {at}");
                     }
@@ -377,7 +392,7 @@ fn another_clusters_or_servers_log_is_refused() {
 fn a_segment_of_another_server_among_ones_own_is_refused() {
     let (mut bytes, ..) = small_log(PLAIN);
     let identity = Identity { server: 0, ..IDENTITY };
-    let header = SegmentHeader { identity, segment: 1, start: super::Position::default() };
+    let header = SegmentHeader { identity, incarnation: 0, segment: 1, start: super::Position::default() };
     bytes[..SEGMENT_HEADER_BYTES].copy_from_slice(&header.encode());
     let dir = directory_with(&bytes);
     // A header that was swapped alone does not help either.

@@ -9,6 +9,7 @@ use spec::{Command, Durable, Record, Sessions, Slot, Snapshot, Span, View};
 
 use super::crash_tests::Disk;
 use super::faults::{self, Call};
+use super::tests::begun;
 use super::{Identity, Log, LogError, LogOptions, Recovery, examine, segment};
 use crate::driver::{checkpoint, start_of};
 use crate::payload::Payload;
@@ -24,6 +25,7 @@ const EVERY: u64 = 6;
 const SLOTS: u64 = 40;
 
 fn open(dir: &Path) -> Result<(Log, Recovery), LogError> {
+    begun(dir, IDENTITY)?;
     Log::open_with(dir, IDENTITY, OPTIONS)
 }
 

@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use cluster::config::NodeConfig;
+use cluster::data;
 use cluster::exit::{Exit, Failure};
 use cluster::secure::{Entropy, KeyFileError, PrivateKey, Secret};
 use tempfile::TempDir;
@@ -41,6 +43,8 @@ impl Servers {
             let path = servers.config_path(server);
             fs::write(&path, settings.to_owned() + &servers.config(server))
                 .map_err(|error| failure(&path.display().to_string(), &error))?;
+            let config = NodeConfig::load(&path).map_err(|error| Failure::new(Exit::Runtime, error))?;
+            data::init(&config).map_err(|error| Failure::new(error.exit(), error))?;
             servers.launch(server)?;
         }
         Ok(servers)
