@@ -61,6 +61,9 @@ fn name_of_record(record: &Record<Payload>) -> &'static str {
         Record::Committed(_) => "committed",
         Record::GrantTerm(_) => "grant-term",
         Record::Snapshot(_) => "snapshot",
+        Record::Noted { .. } => "noted",
+        Record::Recovering(_) => "recovering",
+        Record::Recovered { .. } => "recovered",
     }
 }
 
@@ -101,6 +104,7 @@ fn name_of_message(message: &Message<Payload>) -> &'static str {
         Message::Grant { .. } => "grant",
         Message::Release { .. } => "release",
         Message::SnapshotOffer { .. } => "snapshot-offer",
+        Message::Recovery(_) => "recovery",
     }
 }
 

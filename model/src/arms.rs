@@ -8,7 +8,7 @@ pub mod watched;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use spec::{Effect, Message, Record, Role, Slot};
+use spec::{Effect, Message, Record, Recovery, Role, Slot};
 
 use crate::refinement::act::ACTIONS;
 use crate::state::{Node, Value};
@@ -59,6 +59,14 @@ pub const DELIVERIES: &[(&str, &str)] = &[
     ("Release", "ignored"),
     ("SnapshotOffer", "fetched"),
     ("SnapshotOffer", "ignored"),
+    ("Note", "noted"),
+    ("Note", "noted before"),
+    ("Noted", "counted"),
+    ("Noted", "ignored"),
+    ("Tell", "answered"),
+    ("Tell", "ignored"),
+    ("Told", "kept"),
+    ("Told", "ignored"),
 ];
 
 /// The arm that the delivery of a message took, by its place in [`DELIVERIES`].
@@ -94,6 +102,10 @@ impl Taken<'_> {
             Message::Grant { .. } => "Grant",
             Message::Release { .. } => "Release",
             Message::SnapshotOffer { .. } => "SnapshotOffer",
+            Message::Recovery(Recovery::Note(_)) => "Note",
+            Message::Recovery(Recovery::Noted(_)) => "Noted",
+            Message::Recovery(Recovery::Tell { .. }) => "Tell",
+            Message::Recovery(Recovery::Told { .. }) => "Told",
         }
     }
 
@@ -159,11 +171,21 @@ impl Taken<'_> {
             Message::Grant { .. } => "counted",
             Message::Release { .. } if changed => "ends the grant",
             Message::SnapshotOffer { .. } if self.fetches() => "fetched",
+            Message::Recovery(Recovery::Note(_)) if changed => "noted",
+            Message::Recovery(Recovery::Note(_)) => "noted before",
+            Message::Recovery(Recovery::Noted(_)) if changed => "counted",
+            Message::Recovery(Recovery::Tell { .. })
+                if self.sends(|sent| matches!(sent, Message::Recovery(Recovery::Told { .. }))) =>
+            {
+                "answered"
+            }
+            Message::Recovery(Recovery::Told { .. }) if changed => "kept",
             Message::Redirect { .. }
             | Message::Reject { .. }
             | Message::Committed { .. }
             | Message::Release { .. }
-            | Message::SnapshotOffer { .. } => "ignored",
+            | Message::SnapshotOffer { .. }
+            | Message::Recovery(_) => "ignored",
         }
     }
 
@@ -217,7 +239,7 @@ pub struct Exercised {
     /// Arms of deliveries.
     pub deliveries: u64,
     /// Outcomes of rules.
-    pub outcomes: u64,
+    pub outcomes: u128,
     /// Actions of the machine that is proved, by their places in [`ACTIONS`].
     pub actions: u64,
 }
@@ -252,7 +274,8 @@ impl Exercised {
 #[derive(Default)]
 pub struct Coverage {
     deliveries: AtomicU64,
-    outcomes: AtomicU64,
+    /// The lower half, and the upper.
+    outcomes: [AtomicU64; 2],
     actions: AtomicU64,
 }
 
@@ -260,7 +283,9 @@ impl Coverage {
     /// Adds what a step exercised.
     pub fn add(&self, exercised: Exercised) {
         self.deliveries.fetch_or(exercised.deliveries, Ordering::Relaxed);
-        self.outcomes.fetch_or(exercised.outcomes, Ordering::Relaxed);
+        for (half, bits) in self.outcomes.iter().zip(halves(exercised.outcomes)) {
+            half.fetch_or(bits, Ordering::Relaxed);
+        }
         self.actions.fetch_or(exercised.actions, Ordering::Relaxed);
     }
 
@@ -268,10 +293,20 @@ impl Coverage {
     pub fn so_far(&self) -> Exercised {
         Exercised {
             deliveries: self.deliveries.load(Ordering::Relaxed),
-            outcomes: self.outcomes.load(Ordering::Relaxed),
+            outcomes: whole(self.outcomes.each_ref().map(|half| half.load(Ordering::Relaxed))),
             actions: self.actions.load(Ordering::Relaxed),
         }
     }
+}
+
+/// The lower half of some bits, and the upper.
+fn halves(bits: u128) -> [u64; 2] {
+    let [lower, upper] = [bits, bits >> 64].map(|bits| bits & u128::from(u64::MAX));
+    [lower, upper].map(|half| u64::try_from(half).unwrap_or(u64::MAX))
+}
+
+fn whole([lower, upper]: [u64; 2]) -> u128 {
+    u128::from(lower) | u128::from(upper) << 64
 }
 
 #[cfg(test)]
@@ -280,8 +315,8 @@ mod tests {
 
     #[test]
     fn every_arm_is_listed_once_and_has_a_bit() {
-        for list in [DELIVERIES, watched::OUTCOMES] {
-            assert!(list.len() <= 64, "{} do not fit", list.len());
+        for (list, bits) in [(DELIVERIES, 64), (watched::OUTCOMES, 128)] {
+            assert!(list.len() <= bits, "{} do not fit", list.len());
             let mut sorted = list.to_vec();
             sorted.sort_unstable();
             sorted.dedup();

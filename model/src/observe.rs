@@ -122,6 +122,14 @@ impl Observer {
                 ghost.visible = ghost.visible.max(slot);
             }
             Event::Uncovered => ghost.break_it(Broken::Uncovered),
+            // Nobody counts the votes in its views any more.
+            Event::Wiped => ghost.votes.retain(|(_, view, _), _| view.leader != server),
+            // Nor its own, in the views of the server that has noted.
+            Event::Noted(other) => {
+                let of_views = ghost.votes.iter_mut().filter(|((_, view, _), _)| view.leader == server);
+                of_views.for_each(|(_, votes)| votes.remove(other));
+                ghost.votes.retain(|_, votes| !votes.is_empty());
+            }
             Event::Voted(slot, view, choice) => return self.voted(ghost, server, slot, view, choice),
         }
         None
@@ -199,7 +207,7 @@ fn unseats(was: &Node, input: Input, is: &Node) -> bool {
 /// prepared because it got nothing done in the one before.
 fn by_its_own_will(was: &Node, input: Input) -> bool {
     let stalled = matches!(was.replica.role(), Role::Leading(leading) if leading.stalled);
-    matches!(input, Input::Crash(_) | Input::Resign) || (stalled && input == Input::Renew)
+    matches!(input, Input::Crash(_) | Input::Wipe | Input::Resign) || (stalled && input == Input::Renew)
 }
 
 fn proposals(local: &Local) -> impl Iterator<Item = (View, Slot, &Command<Value>)> {

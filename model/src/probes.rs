@@ -30,6 +30,10 @@ pub struct Probe {
 
 /// All of them; a scope names those that it must reach.
 pub const PROBES: &[Probe] = &[
+    Probe {
+        name: "a server that lost its disk takes part again",
+        witnessed: |step| step.was().durable.recovering && !step.is().durable.recovering,
+    },
     Probe { name: "a view is established", witnessed: |step| step.establishes() },
     Probe {
         name: "a new leader proposes what an old one began",

@@ -25,6 +25,8 @@ pub struct Facts {
     pub holder: bool,
     /// The slots that a lease read would see now, if it would be served at once.
     pub readable: Option<Slot>,
+    /// Whether its disk is lost, and it has not recovered.
+    pub recovering: bool,
 }
 
 impl Facts {
@@ -92,7 +94,7 @@ pub const PROPERTIES: &[Rule] = &[
     Rule { name: "at most once", says: "No server applies an update twice (I8).", holds: at_most_once },
     Rule {
         name: "acknowledged survives",
-        says: "An acknowledged update is found by every phase-1 quorum of disks.",
+        says: "An acknowledged update is found by every phase-1 quorum of disks, but for those that are lost and not recovered yet.",
         holds: acknowledged_survives,
     },
     Rule {
@@ -200,7 +202,9 @@ fn acknowledged_survives(seen: &Seen<'_>) -> bool {
     let needed = usize::from(seen.config.servers - seen.config.phase1_quorum) + 1;
     seen.ghost.acknowledged.iter().all(|(&slot, &value)| {
         let held = (slot, Choice::Update(value));
-        seen.servers.iter().filter(|server| server.disk.contains(&held)).count() >= needed
+        // Who recovers will have what it must, from the others.
+        seen.servers.iter().filter(|server| server.recovering || server.disk.contains(&held)).count()
+            >= needed
     })
 }
 

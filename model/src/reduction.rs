@@ -97,7 +97,9 @@ pub fn receiver_says(receiver: &Node, envelope: &Envelope) -> Says {
         }
         // F3: neither what it offers nor the snapshot that comes with it is of use.
         Message::SnapshotOffer { slot } => one(receiver.durable.history.base() >= *slot),
-        Message::Forward(_) | Message::Redirect { .. } | Message::CatchUp { .. } => [false; 2],
+        Message::Forward(_) | Message::Redirect { .. } | Message::CatchUp { .. } | Message::Recovery(_) => {
+            [false; 2]
+        }
     }
 }
 

@@ -14,6 +14,9 @@
 //!   machine along a run. So a test (`model/tests/refinement.rs`) sees that what these guards let pass the file's own guards let
 //!   pass, that the state that the file's `set`s make is the one that the servers show, and that what is refused here is
 //!   refused there, by the same guard.
+//!
+//! It is not asked where disks are lost (`wipes` of a scope): the machine for that is `spec/proof/recover.machine`, and the
+//! handlers are not refined to it.
 
 pub mod abstraction;
 pub mod act;
@@ -46,6 +49,8 @@ pub struct Machine {
     clocks: Option<Clocks>,
     sessions: u64,
     flush: bool,
+    /// Whether disks are lost: this machine knows of no such thing, and judges nothing then.
+    wipes: bool,
     /// A guard that is left out, to see that it is missed.
     off: Option<Guard>,
 }
@@ -68,6 +73,7 @@ impl Machine {
             clocks: scope.lease,
             sessions: scope.sessions(),
             flush: scope.flush,
+            wipes: scope.wipes > 0,
             off: None,
         }
     }
@@ -93,6 +99,9 @@ impl Machine {
 
     /// What a step at one server means, and whether the machine allows it, as far as that server alone can tell.
     pub fn local(&self, was: &Node, input: Input, local: &Local) -> Meaning {
+        if self.wipes {
+            return Meaning { acts: Vec::new(), asks: Vec::new(), refused: None };
+        }
         let step = self.step(was, input, local);
         let acts = step.acts();
         let refused = Judge::new(self, &step, &acts).judge().err();

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use spec::{Message, ServerId};
+use spec::{Incarnation, Message, ServerId};
 
 use crate::check::Counterexample;
 use crate::exit::{Exit, Failure};
@@ -79,6 +79,8 @@ pub enum Act {
     Deliver {
         from: ServerId,
         to: ServerId,
+        #[serde(default, skip_serializing_if = "is_first")]
+        incarnation: Incarnation,
         message: Message<Value>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         snapshot: Option<Kept>,
@@ -105,6 +107,8 @@ pub enum Act {
     Clock { server: ServerId, advance: u8 },
     /// A server takes a snapshot of its state machine and forgets its log up to there.
     Compact { server: ServerId },
+    /// A server loses its disk, and is started to recover with the next incarnation.
+    Wipe { server: ServerId },
     /// Every clock advances: those of these servers by the fast step, the others by the slow one.
     Tick { fast: Vec<ServerId> },
 }
@@ -120,8 +124,8 @@ impl From<Action> for Act {
         };
         match input {
             Input::Deliver(sent) => {
-                let Envelope { from, to, message, snapshot } = Envelope::clone(&sent);
-                Self::Deliver { from, to, message, snapshot }
+                let Envelope { from, incarnation, to, message, snapshot } = Envelope::clone(&sent);
+                Self::Deliver { from, to, incarnation, message, snapshot }
             }
             Input::Elect => Self::Elect { server },
             Input::Renew => Self::Renew { server },
@@ -134,6 +138,7 @@ impl From<Action> for Act {
             Input::Crash(kept) => Self::Crash { server, kept },
             Input::Tick(advance) => Self::Clock { server, advance },
             Input::Compact => Self::Compact { server },
+            Input::Wipe => Self::Wipe { server },
         }
     }
 }
@@ -143,13 +148,24 @@ impl Act {
     pub fn is(&self, action: Action) -> bool {
         match (self, action) {
             // Without a copy of the message: many are in flight.
-            (Self::Deliver { from, to, message, snapshot }, Action::At(server, Input::Deliver(sent))) => {
-                (*to, *from) == (server, sent.from) && *message == sent.message && *snapshot == sent.snapshot
+            (
+                Self::Deliver { from, to, incarnation, message, snapshot },
+                Action::At(server, Input::Deliver(sent)),
+            ) => {
+                (*to, *from, *incarnation) == (server, sent.from, sent.incarnation)
+                    && *message == sent.message
+                    && *snapshot == sent.snapshot
             }
             (Self::Deliver { .. }, _) | (_, Action::At(_, Input::Deliver(_))) => false,
             _ => Self::from(action) == *self,
         }
     }
+}
+
+/// Whether a sender has the disk that it began with, as almost all have.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_first(incarnation: &Incarnation) -> bool {
+    *incarnation == 0
 }
 
 /// Why a file cannot be used.

@@ -110,6 +110,9 @@ pub struct Scope {
     /// How often each server takes a snapshot and forgets its log up to there.
     #[serde(default)]
     pub compactions: u8,
+    /// How often servers lose their disks, and recover, together.
+    #[serde(default)]
+    pub wipes: u8,
     /// Whether records become durable in a step of their own.
     pub flush: bool,
     /// Whether updates can reach servers that do not lead, and be forwarded.
@@ -160,6 +163,7 @@ impl Scope {
         sessions_max: None,
         catch_up_max: None,
         compactions: 0,
+        wipes: 0,
         flush: false,
         forward: false,
         one_client: false,
@@ -246,6 +250,7 @@ impl Scope {
             ("resigns", self.resigns),
             ("reads", self.reads),
             ("compactions", self.compactions),
+            ("wipes", self.wipes),
         ];
         counts.into_iter().try_for_each(|(what, value)| within(what, value, 0, COUNT_MAX))?;
         if u16::from(self.views) > u16::from(self.servers) * u16::from(self.views_each) {
@@ -365,6 +370,9 @@ impl Scope {
         parts.extend(self.catch_up_max.map(|values| format!("{} a message", count(values, "chosen value"))));
         if self.compactions > 0 {
             parts.push(format!("{} of each server", count(self.compactions, "snapshot")));
+        }
+        if self.wipes > 0 {
+            parts.push(format!("{} lost", count(self.wipes, "disk")));
         }
         if self.flush {
             parts.push("separate flush".into());

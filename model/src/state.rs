@@ -6,7 +6,8 @@ use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 use spec::{
-    Command, Durable, LocalTime, Message, Record, Replica, ServerId, ServerSet, Slot, Snapshot, View,
+    Command, Durable, Incarnation, LocalTime, Message, Record, Replica, ServerId, ServerSet, Slot, Snapshot,
+    View,
 };
 
 use crate::arms::watched::Watched;
@@ -27,6 +28,8 @@ pub const NOW: LocalTime = LocalTime(0);
 pub struct Envelope {
     /// The sender.
     pub from: ServerId,
+    /// The sender's incarnation: which of its disks it had.
+    pub incarnation: Incarnation,
     /// The receiver.
     pub to: ServerId,
     /// What it says.
@@ -82,6 +85,8 @@ pub struct Node {
     pub requests: u8,
     /// How often it has crashed.
     pub crashes: u8,
+    /// How often it has lost its disk.
+    pub wipes: u8,
     /// Whether it holds the lease now; follows from the replica.
     pub holder: bool,
     /// The slots that a lease read would see now, if it would be served at once; follows from the replica.

@@ -47,6 +47,8 @@ pub enum Input {
     Tick(u8),
     /// It takes a snapshot of its state machine and forgets its log up to there.
     Compact,
+    /// It loses its disk, and is started to recover with the next incarnation.
+    Wipe,
 }
 
 impl Input {
@@ -65,6 +67,7 @@ impl Input {
             Self::Retry => (9, 0),
             Self::Forward => (10, 0),
             Self::Compact => (11, 0),
+            Self::Wipe => (12, 0),
         };
         kind << 32 | argument
     }
@@ -89,6 +92,10 @@ pub enum Event {
     Refused,
     /// A message left that the durable records do not cover.
     Uncovered,
+    /// Its disk is lost.
+    Wiped,
+    /// It noted another server's new incarnation, and counts nothing that the old one said.
+    Noted(ServerId),
 }
 
 /// The outcome of one input at one server.
@@ -174,6 +181,7 @@ impl Stepper {
             elections: 0,
             requests: 0,
             crashes: 0,
+            wipes: 0,
             holder: false,
             readable: None,
         })
@@ -195,6 +203,7 @@ impl Stepper {
             applied_to: replica.applied(),
             holder: replica.holds_lease(NOW),
             readable: leads.then(|| lease_read(replica, now)).flatten(),
+            recovering: durable.recovering,
         })
     }
 
@@ -234,6 +243,7 @@ impl Stepper {
             elections: 0,
             requests: 0,
             crashes: 0,
+            wipes: 0,
             compactions: 0,
             facts: self.facts(&node.replica, node.replica.durable(), &node.applied, &node.snapshots),
             ..node.clone()
@@ -255,14 +265,14 @@ impl Stepper {
             Input::Renew => run.disarm(Timer::Renew),
             Input::Retry => run.disarm(Timer::Retry),
             Input::Forward => run.disarm(Timer::Forward),
-            Input::Crash(_) => run.node.armed = 0,
+            Input::Crash(_) | Input::Wipe => run.node.armed = 0,
             _ => {}
         }
         let replica = &mut run.node.replica;
         match input {
             Input::Deliver(envelope) => {
                 let (from, message) = self.variant.received(replica, envelope.from, &envelope.message);
-                replica.receive(from, message, now, &mut effects);
+                replica.receive_from((from, envelope.incarnation), message, now, &mut effects);
                 if let Some(kept) = &envelope.snapshot {
                     run.install(kept.clone(), &mut effects);
                 }
@@ -300,6 +310,13 @@ impl Stepper {
                 // A crash that loses nothing is none: it need not be counted.
                 let lost = recovered != run.node.replica || usize::from(kept) < unwritten || held > 0;
                 run.node.crashes += u8::from(lost);
+                run.node.replica = recovered;
+                effects = listed;
+            }
+            Input::Wipe => {
+                let me = run.node.replica.config().me;
+                let durable = run.wipe();
+                let (recovered, listed) = self.recover(self.scope.restart_config(me), durable);
                 run.node.replica = recovered;
                 effects = listed;
             }

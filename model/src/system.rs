@@ -10,7 +10,7 @@ use stateright::{Model, Path, Property};
 use crate::arms::Exercised;
 use crate::observe::{self, Observer};
 use crate::probes::{self, Witness};
-use crate::properties::{self, PROPERTIES, RECOVERABILITY, Rule, Seen};
+use crate::properties::{self, PROPERTIES, RECOVERABILITY, REFINEMENT, Rule, Seen};
 use crate::recovery::{Amiss, Recovery};
 use crate::reduction;
 use crate::refinement::{Guard, Machine, Refused, Whole};
@@ -81,17 +81,18 @@ impl System {
     /// The same, with a guard of the machine left out, to see that it is missed.
     pub fn without(scope: &Scope, variant: Variant, reductions: Reductions, guard: Option<Guard>) -> Self {
         let (scope, reductions) = (variant.scope(scope), variant.reductions(reductions));
-        let views_each = scope.views_each;
+        let (views_each, wipes) = (scope.views_each, scope.wipes > 0);
         Self {
             stepper: Stepper::new(scope.clone(), variant, reductions.own_at_once, guard),
             observer: Observer::new(scope.clone(), variant),
             wanted: probes::mask(scope.probes),
             config: scope.config(ServerId(0)),
             recovery: scope.recovery.then(|| Recovery::new(&scope, variant)),
-            drop_dead: reductions.drop_dead && !scope.every_message,
+            // Both rest on disks that are never lost.
+            drop_dead: reductions.drop_dead && !scope.every_message && scope.wipes == 0,
             scope,
             variant,
-            symmetric: reductions.symmetric && views_each == 1,
+            symmetric: reductions.symmetric && views_each == 1 && !wipes,
             only: None,
             until: None,
             reached: AtomicU64::new(0),
@@ -191,10 +192,15 @@ impl System {
         (0..PROPERTIES.len()).filter(|&at| self.judges(PROPERTIES[at].name)).map(|at| 1 << at).sum()
     }
 
-    /// Whether a property is looked for; recoverability only where the scope asks, for elsewhere it would hold of
-    /// itself.
+    /// Whether a property is looked for; recoverability only where the scope asks, and refinement only where no disk is
+    /// lost, for elsewhere they would hold of themselves.
     fn judges(&self, property: &str) -> bool {
-        let asked = property != RECOVERABILITY || self.recovery.is_some();
+        let asked = match property {
+            RECOVERABILITY => self.recovery.is_some(),
+            // The machine that the handlers are refined to knows of no lost disks.
+            REFINEMENT => self.scope.wipes == 0,
+            _ => true,
+        };
         asked && self.only.is_none_or(|only| only == property)
     }
 
@@ -246,7 +252,7 @@ impl System {
     pub(crate) fn inputs(&self, state: &State, server: ServerId, node: NodeRef, add: &mut impl FnMut(Input)) {
         let (scope, ghost) = (&self.scope, &state.ghost);
         let leading = matches!(node.replica.role(), Role::Leading(_));
-        if !leading && self.may_stand(state, server) {
+        if !leading && node.replica.recovering().is_none() && self.may_stand(state, server) {
             add(Input::Elect);
         }
         let requests: u8 = self.servers().map(|server| state.nodes[usize::from(server.0)].requests).sum();
@@ -278,6 +284,14 @@ impl System {
         let (applied, base) = (node.replica.applied(), node.replica.history().base());
         if node.compactions < scope.compactions && applied.0 > scope.sessions() && applied > base {
             add(Input::Compact);
+        }
+        let wipes: u8 = self.servers().map(|server| state.nodes[usize::from(server.0)].wipes).sum();
+        if wipes < scope.wipes {
+            add(Input::Wipe);
+        }
+        let recovering = node.replica.recovering();
+        if recovering.and_then(|recovering| recovering.until).is_some_and(|until| until <= NOW) {
+            add(Input::Retry);
         }
         let crashes: u8 = self.servers().map(|server| state.nodes[usize::from(server.0)].crashes).sum();
         if node.crashes < scope.crashes && scope.crashes_together.is_none_or(|limit| crashes < limit) {
@@ -486,5 +500,10 @@ impl Model for System {
 fn timed(node: &NodeRef) -> bool {
     let has_round = matches!(node.replica.role(), Role::Leading(leading) if !leading.lease.rounds.is_empty());
     let replica = &node.replica;
-    node.holder || has_round || replica.quiet() || replica.grant().is_some_and(|grant| grant.until > NOW)
+    let waits = replica.recovering().and_then(|recovering| recovering.until).is_some_and(|until| until > NOW);
+    waits
+        || node.holder
+        || has_round
+        || replica.quiet()
+        || replica.grant().is_some_and(|grant| grant.until > NOW)
 }

@@ -1,6 +1,8 @@
 //! Actions, messages and steps in words.
 
-use spec::{Command, Effect, Message, Outcome, Record, SERVERS_MAX, ServerId, ServerSet, When};
+use spec::{
+    Command, Effect, Message, Outcome, Record, Recovery, Report, SERVERS_MAX, ServerId, ServerSet, When,
+};
 
 use crate::saved::Act;
 use crate::state::{Choice, State, Value, letter};
@@ -18,14 +20,7 @@ pub fn message(message: &Message<Value>) -> String {
         Message::Redirect { view, .. } => format!("Redirect(to the leader of {view})"),
         Message::Prepare { view, committed } => format!("Prepare({view}, committed {committed})"),
         Message::Promise { view, committed, reports } => {
-            let reports: Vec<_> = reports
-                .iter()
-                .map(|report| {
-                    let mark = if report.committed { "!" } else { "" };
-                    format!("{}={}@{}{mark}", report.slot, command(&report.command), report.view)
-                })
-                .collect();
-            format!("Promise({view}, committed {committed}, [{}])", reports.join(" "))
+            format!("Promise({view}, committed {committed}, [{}])", report_words(reports))
         }
         Message::Reject { view, promised } => format!("Reject({view}, promised {promised})"),
         Message::Propose { view, slot, command: value } => {
@@ -42,7 +37,30 @@ pub fn message(message: &Message<Value>) -> String {
         Message::Grant { view, round, .. } => format!("Grant({view} #{round})"),
         Message::Release { view } => format!("Release({view})"),
         Message::SnapshotOffer { slot } => format!("SnapshotOffer(up to {slot})"),
+        Message::Recovery(recovery) => recovery_words(recovery),
     }
+}
+
+fn recovery_words(recovery: &Recovery<Value>) -> String {
+    match recovery {
+        Recovery::Note(incarnation) => format!("Note({incarnation})"),
+        Recovery::Noted(incarnation) => format!("Noted({incarnation})"),
+        Recovery::Tell { incarnation, first } => format!("Tell({incarnation}, from {first})"),
+        Recovery::Told { incarnation, promised, reports, .. } => {
+            format!("Told({incarnation}, promised {promised}, [{}])", report_words(reports))
+        }
+    }
+}
+
+fn report_words(reports: &[Report<Value>]) -> String {
+    let reports: Vec<_> = reports
+        .iter()
+        .map(|report| {
+            let mark = if report.committed { "!" } else { "" };
+            format!("{}={}@{}{mark}", report.slot, command(&report.command), report.view)
+        })
+        .collect();
+    reports.join(" ")
 }
 
 /// An action in a line.
@@ -64,6 +82,7 @@ pub fn act(act: &Act) -> String {
         | Act::Flush { server }
         | Act::Compact { server }
         | Act::Crash { server, .. }
+        | Act::Wipe { server }
         | Act::Clock { server, .. } => format!("server {server} {}", at_server(act)),
         Act::Submit { server, .. } | Act::Read { server } => {
             format!("{} at server {server}", at_server(act))
@@ -91,6 +110,7 @@ pub fn at_server(act: &Act) -> String {
         Act::Crash { kept, .. } => {
             format!("crashes and restarts, {kept} unwritten records had reached its disk")
         }
+        Act::Wipe { .. } => "loses its disk, and is to recover".into(),
         Act::Clock { advance, .. } => format!("'s clock advances by {advance}"),
         Act::Tick { .. } => "time passes".into(),
     }
@@ -202,5 +222,8 @@ pub fn record_words(record: &Record<Value>) -> String {
         Record::Committed(slot) => format!("committed up to {slot}"),
         Record::Snapshot(snapshot) => format!("snapshot up to {}", snapshot.slot),
         Record::GrantTerm(term) => format!("grants last {term:?}"),
+        Record::Noted { server, incarnation } => format!("incarnation {incarnation} of {server}"),
+        Record::Recovering(incarnation) => format!("recovering as incarnation {incarnation}"),
+        Record::Recovered { promised, .. } => format!("recovered, promised {promised}"),
     }
 }

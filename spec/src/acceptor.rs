@@ -58,15 +58,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
                 fits
             });
         let votes = history.above(history.committed().max(leader_committed));
-        chosen
-            .chain(votes)
-            .map(|(slot, entry)| Report {
-                slot,
-                view: entry.view,
-                command: entry.command.clone(),
-                committed: entry.committed,
-            })
-            .collect()
+        chosen.chain(votes).map(|(slot, entry)| Report::of(slot, entry)).collect()
     }
 
     /// Figure 5.6, acceptor: upon receiving Propose.

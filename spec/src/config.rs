@@ -142,6 +142,8 @@ pub enum ConfigError {
     RenewInterval,
     /// A limit is zero, or votes are cut off within the window.
     Limits,
+    /// What only one server knew is lost with its disk.
+    QuorumOfOne,
 }
 
 impl fmt::Display for ConfigError {
@@ -159,6 +161,9 @@ impl fmt::Display for ConfigError {
             }
             Self::RenewInterval => "the lease must be renewed before its term is over",
             Self::Limits => "limits must be positive, and slots_ahead_max at least the window",
+            Self::QuorumOfOne => {
+                "a server can recover from the others only if no quorum is one server alone: what only it knew is lost"
+            }
         })
     }
 }

@@ -55,6 +55,14 @@
 //! A caller keeps a snapshot until the record of a later one is durable: a restart begins with an
 //! [`Effect::Restore`] of the snapshot that the durable records name.
 //!
+//! # A lost disk
+//!
+//! A server whose disk is lost, or damaged beyond repair, must not start from nothing: what it promised binds it. Its
+//! caller gives it a disk with one record, [`Record::Recovering`], whose [`Incarnation`] is above every one that this
+//! server had; [`Replica::recover`] then asks the others ([`Recovery`]) and votes, promises, grants and leads again
+//! once [`Record::Recovered`] is durable. Servers tell each other their incarnation with every message, and the caller
+//! gives it to [`Replica::receive_from`]: what an older incarnation said is void.
+//!
 //! # Three servers in memory
 //!
 //! ```
@@ -106,6 +114,7 @@ mod learner;
 mod lease;
 mod message;
 mod record;
+mod recovery;
 mod replica;
 pub mod rules;
 mod session;
@@ -124,8 +133,9 @@ pub use leader::{Leading, ParkedRead, Proposal};
 pub use lease::{Grant, Lease, Round};
 pub use message::{Message, Report};
 pub use record::{Durable, Record};
+pub use recovery::{Incarnation, Recovering, Recovery};
 pub use replica::{Replica, Role};
-pub use rules::{Paxos, Phase, Rules};
+pub use rules::{Paxos, Phase, RecoveryRound, Rules};
 pub use session::Sessions;
 pub use snapshot::Snapshot;
 pub use time::{LocalTime, Span};

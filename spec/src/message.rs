@@ -7,7 +7,8 @@ use core::fmt::Debug;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Command, RequestId};
-use crate::history::Slot;
+use crate::history::{Entry, Slot};
+use crate::recovery::Recovery;
 use crate::time::Span;
 use crate::view::View;
 
@@ -22,6 +23,14 @@ pub struct Report<V> {
     pub command: Command<V>,
     /// Whether the acceptor knows the value to be chosen.
     pub committed: bool,
+}
+
+impl<V: Clone> Report<V> {
+    /// What a log holds for a slot.
+    pub(crate) fn of(slot: Slot, entry: &Entry<V>) -> Self {
+        let Entry { view, command, committed } = entry.clone();
+        Self { slot, view, command, committed }
+    }
 }
 
 /// A message from one server to another. Grouped by the phase that it belongs to.
@@ -131,4 +140,7 @@ pub enum Message<V> {
         /// The sender holds a snapshot of the state machine up to this slot.
         slot: Slot,
     },
+
+    /// How a server that lost its disk takes part again.
+    Recovery(Recovery<V>),
 }

@@ -4,17 +4,19 @@
 //! A handler changes durable state by applying a record and in no other way, so replaying the records
 //! rebuilds exactly what the handler had.
 
+use alloc::collections::BTreeMap;
 use core::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
 use crate::history::{History, Slot};
+use crate::recovery::Incarnation;
 use crate::rules::{Paxos, Rules};
 use crate::session::Sessions;
 use crate::snapshot::Snapshot;
 use crate::time::Span;
-use crate::view::View;
+use crate::view::{ServerId, View};
 
 /// One change of durable state.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -47,6 +49,25 @@ pub enum Record<V> {
     /// The caller holds this snapshot of the state machine, durable before this record: it stands for every
     /// slot up to its own.
     Snapshot(Snapshot),
+    /// Another server has recovered, or is about to, with this incarnation. Durable before it is told so.
+    Noted {
+        /// The other server.
+        server: ServerId,
+        /// What its messages must carry, or more.
+        incarnation: Incarnation,
+    },
+    /// The disk before this one is lost: the first record of a server that may not vote.
+    Recovering(Incarnation),
+    /// Every other server has told what the lost disk must have held, as far as anybody relied on it; the votes are in
+    /// records before this one.
+    Recovered {
+        /// The highest view that anybody has promised.
+        promised: View,
+        /// The highest view that anybody has heard of.
+        attempted: View,
+        /// The longest term of a grant.
+        grant_term: Span,
+    },
 }
 
 /// The sum of a server's records.
@@ -62,6 +83,12 @@ pub struct Durable<V> {
     pub history: History<V>,
     /// The sessions as of the history's base.
     pub sessions: Sessions,
+    /// Which of this server's disks this is.
+    pub incarnation: Incarnation,
+    /// Whether the one before is lost, and what it held not known yet: the server may not vote.
+    pub recovering: bool,
+    /// The incarnations of other servers, where they are not the first.
+    pub noted: BTreeMap<ServerId, Incarnation>,
 }
 
 impl<V> Default for Durable<V> {
@@ -72,14 +99,23 @@ impl<V> Default for Durable<V> {
             grant_term: Span::ZERO,
             history: History::default(),
             sessions: Sessions::default(),
+            incarnation: 0,
+            recovering: false,
+            noted: BTreeMap::new(),
         }
     }
 }
 
 impl<V> Durable<V> {
-    /// Adds one record. Views, terms and the base only ever rise, so a record that comes again changes nothing.
+    /// Adds one record. Views, terms, incarnations and the base only ever rise, so a record that comes again changes
+    /// nothing.
     pub fn apply(&mut self, record: Record<V>) {
         self.apply_by(&Paxos, record);
+    }
+
+    /// The least incarnation of a server whose messages count, on the disk of `me`.
+    pub fn incarnation_of(&self, me: ServerId, server: ServerId) -> Incarnation {
+        if server == me { self.incarnation } else { self.noted.get(&server).copied().unwrap_or(0) }
     }
 
     /// The same, as other rules would have it.
@@ -100,6 +136,20 @@ impl<V> Durable<V> {
                     self.history.compact(snapshot.slot);
                     self.sessions = snapshot.sessions;
                 }
+            }
+            Record::Noted { server, incarnation } => {
+                let noted = self.noted.entry(server).or_default();
+                *noted = incarnation.max(*noted);
+            }
+            Record::Recovering(incarnation) => {
+                self.recovering |= incarnation > self.incarnation;
+                self.incarnation = self.incarnation.max(incarnation);
+            }
+            Record::Recovered { promised, attempted, grant_term } => {
+                self.promised = self.promised.max(promised);
+                self.attempted = self.attempted.max(attempted);
+                self.grant_term = self.grant_term.max(grant_term);
+                self.recovering = false;
             }
         }
     }

@@ -11,6 +11,7 @@ use crate::leader::Leading;
 use crate::lease::Grant;
 use crate::message::Message;
 use crate::record::{Durable, Record};
+use crate::recovery::Recovering;
 use crate::rules::{Paxos, Rules};
 use crate::session::Sessions;
 use crate::time::{LocalTime, Span};
@@ -48,6 +49,9 @@ pub struct Replica<V, R = Paxos> {
     /// Until when a leader that prepared a higher view of its own puts up with refusals.
     pub(crate) quiet_until: Option<LocalTime>,
 
+    /// How far its recovery is, while it may not vote.
+    pub(crate) recovering: Option<Recovering>,
+
     /// `appliedSeq`: the last slot handed to the state machine.
     pub(crate) applied: Slot,
     pub(crate) sessions: Sessions,
@@ -71,11 +75,15 @@ impl<V: Value, R: Rules> Replica<V, R> {
         effects: &mut Effects<V>,
     ) -> Result<Self, ConfigError> {
         config.validate()?;
+        if durable.recovering && config.phase1_quorum.min(config.phase2_quorum) < 2 {
+            return Err(ConfigError::QuorumOfOne);
+        }
         let grant = rules.grant_after_restart(durable.promised, durable.grant_term, now);
         let mut replica = Self {
             seen: durable.promised.max(durable.attempted),
             applied: durable.history.base(),
             sessions: durable.sessions.clone(),
+            recovering: durable.recovering.then(Recovering::default),
             config,
             rules,
             durable,
@@ -89,6 +97,10 @@ impl<V: Value, R: Rules> Replica<V, R> {
             effects.push(Effect::Restore(replica.applied));
         }
         replica.apply_committed(effects);
+        if replica.durable.recovering {
+            replica.ask_again(effects);
+            return Ok(replica);
+        }
         replica.arm_election(effects);
         if replica.durable.attempted > View::NONE && replica.config.lease_term > Span::ZERO {
             // 4.3.3: a restarted leader tells the others that its leadership is free to compete for.
@@ -99,9 +111,10 @@ impl<V: Value, R: Rules> Replica<V, R> {
 
     /// A message arrived. `now` was read after it did.
     ///
-    /// Messages that no server of this group could have meant are ignored.
+    /// Messages that no server of this group could have meant are ignored, and while it may not vote most others. A caller
+    /// whose servers can lose their disks calls [`Replica::receive_from`] instead.
     pub fn receive(&mut self, from: ServerId, message: Message<V>, now: LocalTime, effects: &mut Effects<V>) {
-        if !self.config.is_member(from) || leads_another(from, &message) {
+        if !self.config.is_member(from) || leads_another(from, &message) || !self.may_hear(&message) {
             return;
         }
         match message {
@@ -125,11 +138,15 @@ impl<V: Value, R: Rules> Replica<V, R> {
             }
             Message::Release { view } => self.on_release(view, now),
             Message::SnapshotOffer { slot } => self.on_snapshot_offer(from, slot, effects),
+            Message::Recovery(recovery) => self.on_recovery(from, recovery, now, effects),
         }
     }
 
     /// A timer ran out.
     pub fn timeout(&mut self, timer: Timer, now: LocalTime, effects: &mut Effects<V>) {
+        if self.recovering.is_some() && timer == Timer::Retry {
+            return self.go_on_recovering(now, effects);
+        }
         match timer {
             Timer::Election => self.on_election_timeout(now, effects),
             Timer::Renew => self.on_renew_timeout(now, effects),
@@ -149,6 +166,9 @@ impl<V: Value, R: Rules> Replica<V, R> {
             leading.lease.rounds.iter_mut().for_each(|round| round.sent = round.sent.max(now - term));
         }
         self.quiet_until = self.quiet_until.filter(|&until| now < until);
+        if let Some(until) = self.recovering.as_mut().and_then(|recovering| recovering.until.as_mut()) {
+            *until = now.max(*until);
+        }
         if let Some(grant) = &mut self.grant {
             grant.until = grant.until.max(now);
         }
@@ -254,6 +274,7 @@ impl<V, R> Replica<V, R> {
             leading.lease.rounds.iter_mut().for_each(|round| change(&mut round.sent));
         }
         self.quiet_until.iter_mut().for_each(&mut change);
+        self.recovering.iter_mut().flat_map(|recovering| &mut recovering.until).for_each(&mut change);
         self.grant.iter_mut().for_each(|grant| change(&mut grant.until));
     }
 }
@@ -273,6 +294,11 @@ fn leads_another<V>(from: ServerId, message: &Message<V>) -> bool {
 /// One line: what a person looks for in a state of the model.
 impl<V: core::fmt::Debug, R> core::fmt::Debug for Replica<V, R> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        if let Some(Recovering { noted, told, until, .. }) = &self.recovering {
+            write!(f, "recovering as {} noted={noted:?} told={told:?}", self.durable.incarnation)?;
+            until.map_or(Ok(()), |until| write!(f, " until {until:?}"))?;
+            write!(f, "; ")?;
+        }
         match &self.role {
             Role::Follower => write!(f, "follower")?,
             Role::Preparing(preparing) => write!(

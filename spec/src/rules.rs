@@ -20,6 +20,9 @@
 //! | J3 | a grantor remembers each grant until the holder's term is over |
 //! | J4 | who granted a lease promises another server's view only after the holder's term is over |
 //! | J5 | two servers that hold a lease at the same time are one server |
+//! | K0 | a server that lost its disk and has not recovered takes no part |
+//! | K1 | once a leader has noted a new incarnation, nothing counts that the old one said and was not used yet |
+//! | K2 | reports begin when every other server has noted the new incarnation |
 //! | R1 | a read sees every update that was acknowledged before it arrived |
 
 use alloc::collections::BTreeMap;
@@ -30,6 +33,7 @@ use crate::config::Config;
 use crate::history::Slot;
 use crate::lease::Grant;
 use crate::message::Report;
+use crate::recovery::Incarnation;
 use crate::time::{LocalTime, Span};
 use crate::view::{ServerId, ServerSet, View};
 
@@ -40,6 +44,15 @@ pub enum Phase {
     One,
     /// Propose and Accept; also lease request and grant.
     Two,
+}
+
+/// The two rounds in which a server that lost its disk asks every other one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum RecoveryRound {
+    /// Note and Noted.
+    Note,
+    /// Tell and Told.
+    Tell,
 }
 
 /// What one acceptor said when it promised.
@@ -331,6 +344,52 @@ pub trait Rules {
             (true, false) => Departure::PrepareHigher,
             (true, true) => Departure::Stay,
         }
+    }
+
+    /// May a server that has lost its disk and is recovering (`recovering`) vote, promise, grant, lead, or tell another that
+    /// recovers what it knows?
+    ///
+    /// K0. It does not know what it promised; and a report from it would pass for one of somebody who does.
+    fn takes_part(&self, recovering: bool) -> bool {
+        !recovering
+    }
+
+    /// Does a message count that an `incarnation` of its sender sent, if `noted` is the latest that is known here?
+    ///
+    /// K1. What an older one said, its disk no longer holds, and the new one did not say.
+    fn counts_incarnation(&self, noted: Incarnation, incarnation: Incarnation) -> bool {
+        incarnation >= noted
+    }
+
+    /// Does a leader that notes a new incarnation forget the votes and promises of the old one that it has counted, and
+    /// not used yet?
+    ///
+    /// K1: they would complete a quorum after the reports, and so be in none.
+    fn forgets_old_incarnation(&self) -> bool {
+        true
+    }
+
+    /// Is this round of a recovery over when these servers have answered?
+    ///
+    /// K2, I3 and I4: every other server, and not some quorum of them. Any one may be the leader that still counts the old
+    /// incarnation, or the only one that has the vote which the lost disk held as well.
+    fn recovery_round_ends(&self, config: &Config, _round: RecoveryRound, answered: ServerSet) -> bool {
+        config.members().all(|server| server == config.me || answered.contains(server))
+    }
+
+    /// Is a reported vote in `reported` kept, if one in `held` was reported before?
+    ///
+    /// I4: of the votes for a slot the one of the highest view is what an acceptor holds.
+    fn keeps_reported_vote(&self, held: View, reported: View) -> bool {
+        reported > held
+    }
+
+    /// When may a server take part again to which all have reported at `told`, if no grant was for longer than
+    /// `grant_term`?
+    ///
+    /// J3: it may have granted a lease just before it lost its disk.
+    fn recovery_wait_ends(&self, told: LocalTime, grant_term: Span) -> LocalTime {
+        told + grant_term
     }
 }
 

@@ -39,6 +39,13 @@ impl ServerSet {
         self.0 |= 1 << server.0;
     }
 
+    /// Takes a server out; taking it out again changes nothing.
+    pub fn remove(&mut self, server: ServerId) {
+        if server.0 < SERVERS_MAX {
+            self.0 &= !(1 << server.0);
+        }
+    }
+
     /// Whether the server is in the set.
     pub fn contains(self, server: ServerId) -> bool {
         server.0 < SERVERS_MAX && self.0 & (1 << server.0) != 0

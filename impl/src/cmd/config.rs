@@ -69,7 +69,7 @@ fn load(file: &Path) -> Result<(String, NodeConfig), Failure> {
 fn key_of(config: &NodeConfig, error: ConfigError) -> &'static str {
     match error {
         ConfigError::NotAMember => "server",
-        ConfigError::Servers | ConfigError::Quorums => "servers",
+        ConfigError::Servers | ConfigError::Quorums | ConfigError::QuorumOfOne => "servers",
         ConfigError::Terms => "lease_ms",
         ConfigError::RenewInterval => "renew_ms",
         ConfigError::Limits if config.waiting == 0 => "waiting",

@@ -3,7 +3,10 @@
 use std::cell::Cell;
 
 use spec::rules::{Admission, Choice, Departure, Promises};
-use spec::{Command, Config, Grant, LocalTime, Phase, Rules, ServerId, ServerSet, Slot, Span, Value, View};
+use spec::{
+    Command, Config, Grant, Incarnation, LocalTime, Phase, RecoveryRound, Rules, ServerId, ServerSet, Slot,
+    Span, Value, View,
+};
 
 use crate::variant::Variant;
 
@@ -68,15 +71,27 @@ pub const OUTCOMES: &[(&str, &str)] = &[
     ("departure", "step down"),
     ("departure", "prepare a higher view"),
     ("departure", "stay"),
+    ("takes_part", "yes"),
+    ("takes_part", "no"),
+    ("counts_incarnation", "yes"),
+    ("counts_incarnation", "no"),
+    ("forgets_old_incarnation", "yes"),
+    ("recovery_round_ends", "first round: yes"),
+    ("recovery_round_ends", "first round: no"),
+    ("recovery_round_ends", "second round: yes"),
+    ("recovery_round_ends", "second round: no"),
+    ("keeps_reported_vote", "yes"),
+    ("keeps_reported_vote", "no"),
+    ("recovery_wait_ends", "a time"),
 ];
 
 thread_local! {
     /// The outcomes since they were last taken, as bits.
-    static NOTED: Cell<u64> = const { Cell::new(0) };
+    static NOTED: Cell<u128> = const { Cell::new(0) };
 }
 
 /// The outcomes that this thread noted since it was last asked, as bits by their places in [`OUTCOMES`].
-pub fn take() -> u64 {
+pub fn take() -> u128 {
     NOTED.take()
 }
 
@@ -275,5 +290,39 @@ impl Rules for Watched {
         };
         note("departure", outcome);
         departure
+    }
+
+    fn takes_part(&self, recovering: bool) -> bool {
+        noted("takes_part", self.0.takes_part(recovering))
+    }
+
+    fn counts_incarnation(&self, known: Incarnation, incarnation: Incarnation) -> bool {
+        noted("counts_incarnation", self.0.counts_incarnation(known, incarnation))
+    }
+
+    fn forgets_old_incarnation(&self) -> bool {
+        note("forgets_old_incarnation", "yes");
+        self.0.forgets_old_incarnation()
+    }
+
+    fn recovery_round_ends(&self, config: &Config, round: RecoveryRound, answered: ServerSet) -> bool {
+        let ends = self.0.recovery_round_ends(config, round, answered);
+        let outcome = match (round, ends) {
+            (RecoveryRound::Note, true) => "first round: yes",
+            (RecoveryRound::Note, false) => "first round: no",
+            (RecoveryRound::Tell, true) => "second round: yes",
+            (RecoveryRound::Tell, false) => "second round: no",
+        };
+        note("recovery_round_ends", outcome);
+        ends
+    }
+
+    fn keeps_reported_vote(&self, held: View, reported: View) -> bool {
+        noted("keeps_reported_vote", self.0.keeps_reported_vote(held, reported))
+    }
+
+    fn recovery_wait_ends(&self, told: LocalTime, grant_term: Span) -> LocalTime {
+        note("recovery_wait_ends", "a time");
+        self.0.recovery_wait_ends(told, grant_term)
     }
 }

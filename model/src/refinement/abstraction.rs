@@ -319,7 +319,11 @@ impl Scan<'_> {
                 }
                 self.advance();
             }
-            Record::GrantTerm(_) => {}
+            // Of lost disks this machine knows nothing, and it is not asked where there are any.
+            Record::GrantTerm(_)
+            | Record::Noted { .. }
+            | Record::Recovering(_)
+            | Record::Recovered { .. } => {}
         }
     }
 

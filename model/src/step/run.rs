@@ -94,8 +94,13 @@ impl<'a> Run<'a> {
     }
 
     fn write(&mut self, record: Record<Value>) {
-        if let Record::Vote { view, slot, command } = &record {
-            self.events.push(Event::Voted(*slot, *view, command.into()));
+        match &record {
+            // What others report is on this disk as well then, but it makes no vote of it.
+            Record::Vote { view, slot, command } if !self.node.durable.recovering => {
+                self.events.push(Event::Voted(*slot, *view, command.into()));
+            }
+            Record::Noted { server, .. } => self.events.push(Event::Noted(*server)),
+            _ => {}
         }
         self.node.durable.apply_by(&self.stepper.variant, record);
     }
@@ -118,6 +123,7 @@ impl<'a> Run<'a> {
         if !covered(&self.node.durable, &message) {
             self.events.push(Event::Uncovered);
         }
+        self.events.extend(self.vote_of_a_report(&message));
         let from = self.node.replica.config().me;
         if to == from && own_at_once {
             let mut effects = Effects::new();
@@ -125,8 +131,18 @@ impl<'a> Run<'a> {
             self.carry_out(&mut effects);
         } else if !self.stepper.scope.cuts(from, to) {
             let snapshot = self.offered(&message);
-            self.sent.push(self.stepper.messages.intern(Envelope { from, to, message, snapshot }));
+            let incarnation = self.node.durable.incarnation;
+            let envelope = Envelope { from, incarnation, to, message, snapshot };
+            self.sent.push(self.stepper.messages.intern(envelope));
         }
+    }
+
+    /// The vote in an Accept, where it may be for a value that the server's disk has from others' reports.
+    fn vote_of_a_report(&self, message: &Message<Value>) -> Option<Event> {
+        let &Message::Accept { view, slot } = message else { return None };
+        let entry = self.node.durable.history.entry(slot).filter(|entry| entry.view == view)?;
+        let reported = self.node.durable.incarnation > 0;
+        reported.then(|| Event::Voted(slot, view, (&entry.command).into()))
     }
 
     /// The snapshot that a message offers.
@@ -157,6 +173,18 @@ impl<'a> Run<'a> {
         self.node.durable = stepper.variant.disk_after_crash(disk, || stepper.first_disk(me));
         let base = self.node.durable.history.base();
         self.node.snapshots.retain(|kept| kept.snapshot.slot == base);
+        self.node.durable.clone()
+    }
+
+    /// Loses everything; the disk that takes the old one's place says so.
+    pub(super) fn wipe(&mut self) -> Durable<Value> {
+        self.node.wipes += 1;
+        self.events.push(Event::Wiped);
+        self.node.unwritten.clear();
+        self.node.held.clear();
+        self.node.applied.clear();
+        self.node.snapshots.clear();
+        self.node.durable = Durable::from_iter([Record::Recovering(self.node.wipes.into())]);
         self.node.durable.clone()
     }
 

@@ -102,7 +102,9 @@ impl Projection {
     }
 
     fn durable(&self, durable: &Durable<u8>) -> Value {
-        let Durable { attempted, promised, grant_term, history, sessions } = durable;
+        let Durable { attempted, promised, grant_term, history, sessions, incarnation, recovering: _, noted } =
+            durable;
+        assert!(*incarnation == 0 && noted.is_empty(), "no disk is lost");
         assert_eq!(*sessions, Sessions::default(), "nothing is compacted");
         Value::record([
             ("attempted", view(*attempted)),
@@ -304,7 +306,7 @@ fn record(record: &Record<u8>) -> Value {
         Record::GrantTerm(term) => {
             Value::record([("kind", kind("grantTerm")), ("term", Value::Number(term.0))])
         }
-        Record::Snapshot(snapshot) => panic!("{snapshot:?}: the module has no such record"),
+        other => panic!("{other:?}: the module has no such record"),
     }
 }
 

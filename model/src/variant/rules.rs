@@ -3,7 +3,8 @@
 
 use spec::rules::{Admission, Choice, Departure, Promises};
 use spec::{
-    Command, Config, Grant, LocalTime, Paxos, Phase, Rules, ServerId, ServerSet, Slot, Span, Value, View,
+    Command, Config, Grant, Incarnation, LocalTime, Paxos, Phase, RecoveryRound, Rules, ServerId, ServerSet,
+    Slot, Span, Value, View,
 };
 
 use super::Variant;
@@ -212,6 +213,36 @@ impl Rules for Variant {
         match self {
             Self::RefusalQuits => Departure::StepDown,
             _ => Paxos.departure(lease, quiet),
+        }
+    }
+
+    fn takes_part(&self, recovering: bool) -> bool {
+        *self == Self::VotesWhileRecovering || Paxos.takes_part(recovering)
+    }
+
+    fn counts_incarnation(&self, noted: Incarnation, incarnation: Incarnation) -> bool {
+        *self == Self::OldIncarnationHeard || Paxos.counts_incarnation(noted, incarnation)
+    }
+
+    fn forgets_old_incarnation(&self) -> bool {
+        *self != Self::OldVotesKept && Paxos.forgets_old_incarnation()
+    }
+
+    fn recovery_round_ends(&self, config: &Config, round: RecoveryRound, answered: ServerSet) -> bool {
+        match (self, round) {
+            (Self::RecoversFromQuorum, RecoveryRound::Tell) => answered.len() + 1 >= config.phase1_quorum,
+            _ => Paxos.recovery_round_ends(config, round, answered),
+        }
+    }
+
+    fn keeps_reported_vote(&self, held: View, reported: View) -> bool {
+        *self != Self::ReportedVotesDropped && Paxos.keeps_reported_vote(held, reported)
+    }
+
+    fn recovery_wait_ends(&self, told: LocalTime, grant_term: Span) -> LocalTime {
+        match self {
+            Self::RecoversWithoutWait => told,
+            _ => Paxos.recovery_wait_ends(told, grant_term),
         }
     }
 }

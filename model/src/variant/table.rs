@@ -4,13 +4,20 @@ mod agreement;
 mod disk;
 mod lease;
 mod reads;
+mod recovery;
 mod snapshots;
 
 use super::Description;
 
 /// The parts of the table, in order.
-pub const TABLES: &[&[Description]] =
-    &[agreement::VARIANTS, disk::VARIANTS, lease::VARIANTS, reads::VARIANTS, snapshots::VARIANTS];
+pub const TABLES: &[&[Description]] = &[
+    agreement::VARIANTS,
+    disk::VARIANTS,
+    lease::VARIANTS,
+    reads::VARIANTS,
+    recovery::VARIANTS,
+    snapshots::VARIANTS,
+];
 
 /// The whole table, in Markdown: what `model/README.md` has between its marks.
 pub fn markdown() -> String {

@@ -1,6 +1,8 @@
 //! Effects and messages as a person would tell them.
 
-use spec::{Command, Effect, Message, Outcome, Record, RequestId, Timer, Update, View, When};
+use spec::{
+    Command, Effect, Message, Outcome, Record, Recovery, Report, RequestId, Timer, Update, View, When,
+};
 
 pub(crate) fn message(message: &Message<u8>) -> String {
     match message {
@@ -8,19 +10,7 @@ pub(crate) fn message(message: &Message<u8>) -> String {
         Message::Redirect { request: it, view } => format!("Redirect {}: {}", request(it), ask(*view)),
         Message::Prepare { view, committed } => format!("Prepare view {view} committed {committed}"),
         Message::Promise { view, committed, reports } => {
-            let reports: Vec<_> = reports
-                .iter()
-                .map(|report| {
-                    let what = format!("slot {} = {}", report.slot, command(&report.command));
-                    if report.committed {
-                        what + " chosen"
-                    } else {
-                        format!("{what} voted in {}", report.view)
-                    }
-                })
-                .collect();
-            let reports = if reports.is_empty() { "no votes".into() } else { reports.join(", ") };
-            format!("Promise view {view} committed {committed} ({reports})")
+            format!("Promise view {view} committed {committed} ({})", reported(reports))
         }
         Message::Reject { view, promised } => format!("Reject view {view} promised {promised}"),
         Message::Propose { view, slot, command: it } => {
@@ -44,7 +34,32 @@ pub(crate) fn message(message: &Message<u8>) -> String {
         }
         Message::Release { view } => format!("Release view {view}"),
         Message::SnapshotOffer { slot } => format!("SnapshotOffer up to {slot}"),
+        Message::Recovery(it) => recovery(it),
     }
+}
+
+fn recovery(recovery: &Recovery<u8>) -> String {
+    match recovery {
+        Recovery::Note(incarnation) => format!("Note incarnation {incarnation}"),
+        Recovery::Noted(incarnation) => format!("Noted incarnation {incarnation}"),
+        Recovery::Tell { incarnation, first } => format!("Tell incarnation {incarnation} from slot {first}"),
+        Recovery::Told { incarnation, promised, seen, reports, next, .. } => {
+            let more = next.map_or(String::new(), |next| format!(", more from slot {next}"));
+            let reports = reported(reports);
+            format!("Told incarnation {incarnation} promised {promised} seen {seen} ({reports}{more})")
+        }
+    }
+}
+
+fn reported(reports: &[Report<u8>]) -> String {
+    let reports: Vec<_> = reports
+        .iter()
+        .map(|report| {
+            let what = format!("slot {} = {}", report.slot, command(&report.command));
+            if report.committed { what + " chosen" } else { format!("{what} voted in {}", report.view) }
+        })
+        .collect();
+    if reports.is_empty() { "no votes".into() } else { reports.join(", ") }
 }
 
 /// One line an effect; a message that goes to several servers in a row is told once.
@@ -111,6 +126,11 @@ pub(crate) fn record(record: &Record<u8>) -> String {
         Record::Committed(slot) => format!("chosen up to slot {slot}"),
         Record::GrantTerm(term) => format!("grant term {term:?}"),
         Record::Snapshot(snapshot) => format!("snapshot up to slot {}", snapshot.slot),
+        Record::Noted { server, incarnation } => format!("incarnation {incarnation} of {server}"),
+        Record::Recovering(incarnation) => format!("recovering as incarnation {incarnation}"),
+        Record::Recovered { promised, attempted, .. } => {
+            format!("recovered: promised {promised} attempted {attempted}")
+        }
     }
 }
 
