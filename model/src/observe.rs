@@ -122,14 +122,10 @@ impl Observer {
                 ghost.visible = ghost.visible.max(slot);
             }
             Event::Uncovered => ghost.break_it(Broken::Uncovered),
-            // Nobody counts the votes in its views any more.
-            Event::Wiped => ghost.votes.retain(|(_, view, _), _| view.leader != server),
-            // Nor its own, in the views of the server that has noted.
-            Event::Noted(other) => {
-                let of_views = ghost.votes.iter_mut().filter(|((_, view, _), _)| view.leader == server);
-                of_views.for_each(|(_, votes)| votes.remove(other));
-                ghost.votes.retain(|_, votes| !votes.is_empty());
-            }
+            // Its own votes in its own views are on no disk, and nobody counts them any more.
+            Event::Wiped => forget_votes(ghost, server, server),
+            // Nor those in the views of the server that has noted.
+            Event::Noted(other) => forget_votes(ghost, server, other),
             Event::Voted(slot, view, choice) => return self.voted(ghost, server, slot, view, choice),
         }
         None
@@ -163,6 +159,13 @@ impl Observer {
         debug_assert!(slot.0 > self.scope.sessions());
         Some((slot, view, choice))
     }
+}
+
+/// Forgets the votes of a server in the views of a leader, as far as they have chosen nothing.
+fn forget_votes(ghost: &mut Ghost, leader: ServerId, voter: ServerId) {
+    let of_views = ghost.votes.iter_mut().filter(|((_, view, _), _)| view.leader == leader);
+    of_views.for_each(|(_, votes)| votes.remove(voter));
+    ghost.votes.retain(|_, votes| !votes.is_empty());
 }
 
 /// Whether `view` completing a value is news to a server that holds the lease of a higher view: the slot must hold

@@ -123,6 +123,9 @@ pub struct Scope {
     /// Whether dead messages stay, whatever reductions are asked for: the arms that ignore them are arms too.
     #[serde(default)]
     pub every_message: bool,
+    /// Whether what a server says to itself takes its time, whatever reductions are asked for.
+    #[serde(default)]
+    pub own_late: bool,
     /// Whether every state must be able to recover.
     pub recovery: bool,
     /// Whether it must also be able to without any one of the servers, which is gone for good.
@@ -168,6 +171,7 @@ impl Scope {
         forward: false,
         one_client: false,
         every_message: false,
+        own_late: false,
         recovery: false,
         one_gone: false,
         patient: false,
@@ -376,6 +380,9 @@ impl Scope {
         }
         if self.flush {
             parts.push("separate flush".into());
+        }
+        if self.own_late {
+            parts.push("own messages late".into());
         }
         if self.forward {
             parts.push("forwarding".into());

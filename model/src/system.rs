@@ -83,7 +83,7 @@ impl System {
         let (scope, reductions) = (variant.scope(scope), variant.reductions(reductions));
         let (views_each, wipes) = (scope.views_each, scope.wipes > 0);
         Self {
-            stepper: Stepper::new(scope.clone(), variant, reductions.own_at_once, guard),
+            stepper: Stepper::new(scope.clone(), variant, reductions.own_at_once && !scope.own_late, guard),
             observer: Observer::new(scope.clone(), variant),
             wanted: probes::mask(scope.probes),
             config: scope.config(ServerId(0)),

@@ -87,7 +87,8 @@ impl<V: Value, R: Rules> Replica<V, R> {
         self.recovering.as_ref()
     }
 
-    /// A message of one incarnation of its sender arrived: [`Replica::receive`], unless that incarnation is over.
+    /// A message of one incarnation of its sender arrived: [`Replica::receive`], unless that incarnation is over. A later
+    /// one than was known is noted first: a server that noted it once, and has lost its own disk since, must know of it.
     pub fn receive_from(
         &mut self,
         (from, incarnation): (ServerId, Incarnation),
@@ -96,9 +97,13 @@ impl<V: Value, R: Rules> Replica<V, R> {
         effects: &mut Effects<V>,
     ) {
         let noted = self.durable.incarnation_of(self.config.me, from);
-        if self.rules.counts_incarnation(noted, incarnation) {
-            self.receive(from, message, now, effects);
+        if !self.config.is_member(from) || !self.rules.counts_incarnation(noted, incarnation) {
+            return;
         }
+        if incarnation > noted {
+            self.note(from, incarnation, effects);
+        }
+        self.receive(from, message, now, effects);
     }
 
     /// Whether a server that may not vote has any use for the message: its answers, chosen values, and what it can tell
@@ -136,12 +141,17 @@ impl<V: Value, R: Rules> Replica<V, R> {
             return;
         }
         if incarnation > noted {
-            self.persist(Record::Noted { server: from, incarnation }, effects);
-            if self.rules.forgets_old_incarnation() {
-                self.forget_said(from);
-            }
+            self.note(from, incarnation, effects);
         }
         effects.send(from, Message::Recovery(Recovery::Noted(incarnation)));
+    }
+
+    /// From here on nothing counts that an older incarnation of the server said.
+    fn note(&mut self, server: ServerId, incarnation: Incarnation, effects: &mut Effects<V>) {
+        self.persist(Record::Noted { server, incarnation }, effects);
+        if self.rules.forgets_old_incarnation() {
+            self.forget_said(server);
+        }
     }
 
     /// Takes back what a server promised and voted, as far as it was not used yet.
@@ -456,9 +466,41 @@ mod tests {
         give(&mut replica, OTHER, Message::Accept { view: MINE, slot: Slot(1) });
         give(&mut replica, OTHER, recovery(Recovery::Note(NEW)));
         give(&mut replica, ME, Message::Accept { view: MINE, slot: Slot(1) });
-        assert_eq!(replica.history().committed(), Slot::NONE);
+        assert_eq!(replica.history().committed(), Slot::NONE, "one vote is left");
         give(&mut replica, THIRD, Message::Accept { view: MINE, slot: Slot(1) });
-        assert!(!replica.history().is_committed(Slot(1)) || replica.history().committed() == Slot(1));
+        assert_eq!(replica.history().committed(), Slot(1));
+    }
+
+    // Slot 2 is chosen and waits for slot 1. What a quorum chose stays chosen.
+    #[test]
+    fn a_leader_that_notes_keeps_what_the_votes_have_chosen() {
+        let mut replica = leader(three());
+        (1..=2).for_each(|nonce| replica.submit(open(nonce), &mut Effects::new()));
+        for from in [ME, OTHER] {
+            give(&mut replica, from, Message::Accept { view: MINE, slot: Slot(2) });
+        }
+        give(&mut replica, OTHER, recovery(Recovery::Note(NEW)));
+        for from in [ME, THIRD] {
+            give(&mut replica, from, Message::Accept { view: MINE, slot: Slot(1) });
+        }
+        assert_eq!(replica.history().committed(), Slot(2));
+    }
+
+    // As one must that has lost its disk since it noted it: what it then hears first may be an answer.
+    #[test]
+    fn any_message_of_a_later_incarnation_notes_it() {
+        let mut replica = start_from(three(), lost());
+        let mut hear = |from, message| {
+            let mut effects = Effects::new();
+            replica.receive_from(from, message, NOW, &mut effects);
+            effects.drain().collect::<Vec<_>>()
+        };
+        let noted = Effect::Persist(Record::Noted { server: OTHER, incarnation: 2 });
+        assert_eq!(hear((OTHER, 2), recovery(Recovery::Noted(NEW))), [noted]);
+        let tell = Recovery::Tell { incarnation: 1, first: Slot(1) };
+        assert_eq!(hear((OTHER, 1), recovery(tell)), []);
+        assert_eq!(hear((ServerId(7), 9), recovery(Recovery::Note(9))), []);
+        assert_eq!(replica.durable().noted.len(), 1);
     }
 
     #[test]

@@ -7,6 +7,18 @@ use super::{CLOCKS, ONE_PACE, SHORT_CLOCKS, Scope};
 /// The deep scopes, the quickest first.
 pub const DEEP_SCOPES: &[Scope] = &[
     Scope {
+        name: "deep-lost-grant",
+        purpose: "any one server loses its disk, and with it the grant of a lease, and nobody leads to begin with",
+        slots: 0,
+        updates: 0,
+        rounds: 1,
+        candidates: Some(2),
+        wipes: 1,
+        lease: Some(ONE_PACE),
+        probes: &["a server that lost its disk takes part again", "a lease is acquired"],
+        ..Scope::BASE
+    },
+    Scope {
         name: "deep-retries",
         purpose: "each server leads once, one restarts, and a client asks again anywhere",
         views: 3,

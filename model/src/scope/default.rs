@@ -25,30 +25,6 @@ pub const SCOPES: &[Scope] = &[
         ..FIVE
     },
     Scope {
-        name: "lost-disk",
-        purpose: "any one server loses its disk, and recovers from the others",
-        slots: 1,
-        views: 1,
-        updates: 1,
-        candidates: Some(1),
-        begun: true,
-        wipes: 1,
-        probes: &["a server that lost its disk takes part again"],
-        ..Scope::BASE
-    },
-    Scope {
-        name: "lost-grant",
-        purpose: "any one server loses its disk, and with it the grant of a lease",
-        slots: 0,
-        updates: 0,
-        rounds: 1,
-        candidates: Some(2),
-        wipes: 1,
-        lease: Some(ONE_PACE),
-        probes: &["a server that lost its disk takes part again", "a lease is acquired"],
-        ..Scope::BASE
-    },
-    Scope {
         name: "majorities",
         purpose: "five servers and majorities of three",
         servers: 5,
@@ -184,6 +160,32 @@ pub const SCOPES: &[Scope] = &[
             "a new leader meets a promise that lacks a forgotten value",
             "a server restarts from a snapshot",
         ],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "lost-disk",
+        purpose: "any one server loses its disk, and recovers from the others",
+        slots: 1,
+        views: 1,
+        updates: 1,
+        candidates: Some(1),
+        begun: true,
+        wipes: 1,
+        own_late: true,
+        probes: &["a server that lost its disk takes part again"],
+        ..Scope::BASE
+    },
+    Scope {
+        name: "lost-grant",
+        purpose: "any one server loses its disk, and with it the grant of a lease",
+        slots: 0,
+        updates: 0,
+        rounds: 1,
+        candidates: Some(2),
+        begun: true,
+        wipes: 1,
+        lease: Some(ONE_PACE),
+        probes: &["a server that lost its disk takes part again", "a lease is acquired"],
         ..Scope::BASE
     },
     Scope {

@@ -13,18 +13,11 @@ const LEASE: Scope = Scope { slots: 0, updates: 0, rounds: 1, lease: Some(SHORT_
 pub const VARIANT_SCOPES: &[Scope] = &[
     Scope { name: "duel", purpose: "two leaders and one slot", ..DUEL },
     Scope {
-        name: "lost-vote",
-        purpose: "two leaders that never hear of each other and one slot, and any server loses its disk and recovers",
-        cut: Some([(0, 2); 3]),
-        begun: true,
-        wipes: 1,
-        ..DUEL
-    },
-    Scope {
         name: "lost-disk-duel",
-        purpose: "two leaders and one slot, and any server loses its disk and recovers",
+        purpose: "two leaders and one slot; any server loses its disk, and the one between them recovers",
         candidates: Some(2),
         begun: true,
+        cut: Some([(0, 2); 3]),
         wipes: 1,
         ..DUEL
     },

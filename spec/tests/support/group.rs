@@ -4,14 +4,14 @@
 use std::collections::VecDeque;
 
 use spec::{
-    Command, Config, Durable, Effect, Effects, LocalTime, Message, Paxos, ReadId, Record, Replica, ServerId,
-    Slot, Snapshot, Timer, When,
+    Command, Config, Durable, Effect, Effects, Incarnation, LocalTime, Message, Paxos, ReadId, Record,
+    Replica, ServerId, Slot, Snapshot, Timer, When,
 };
 
 /// One call of a handler.
 #[derive(Clone, Debug)]
 pub(crate) enum Input {
-    Receive(ServerId, Message<u8>),
+    Receive((ServerId, Incarnation), Message<u8>),
     Timeout(Timer),
     Submit(Command<u8>),
     Read(ReadId),
@@ -23,7 +23,7 @@ impl Input {
     pub(crate) fn give(self, replica: &mut Replica<u8>, now: LocalTime) -> Vec<Effect<u8>> {
         let mut effects = Effects::new();
         match self {
-            Self::Receive(from, message) => replica.receive(from, message, now, &mut effects),
+            Self::Receive(from, message) => replica.receive_from(from, message, now, &mut effects),
             Self::Timeout(timer) => replica.timeout(timer, now, &mut effects),
             Self::Submit(command) => replica.submit(command, &mut effects),
             Self::Read(read) => replica.read(read, now, &mut effects),
@@ -38,6 +38,8 @@ impl Input {
 #[derive(Clone, Debug)]
 pub(crate) struct Envelope {
     pub(crate) from: ServerId,
+    /// Which of its disks the sender had.
+    pub(crate) incarnation: Incarnation,
     pub(crate) to: ServerId,
     pub(crate) message: Message<u8>,
 }
@@ -60,6 +62,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Which of its disks this is.
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        self.disk.iter().cloned().collect::<Durable<u8>>().incarnation
+    }
+
     /// The records that the disk has yet to write.
     pub(crate) fn unwritten(&self) -> impl Iterator<Item = &Record<u8>> {
         self.waiting.iter().filter_map(|waiting| match waiting {
@@ -117,10 +124,11 @@ impl Group {
         }
         for effect in effects {
             let server = &mut self.servers[usize::from(from.0)];
+            let incarnation = server.incarnation();
             match effect {
                 Effect::Persist(record) => server.waiting.push_back(Waiting::Record(record.clone())),
                 Effect::Send { to, message, when } => {
-                    let envelope = Envelope { from, to: *to, message: message.clone() };
+                    let envelope = Envelope { from, incarnation, to: *to, message: message.clone() };
                     match when {
                         When::Durable if !server.waiting.is_empty() => {
                             server.waiting.push_back(Waiting::Send(envelope));

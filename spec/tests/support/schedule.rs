@@ -179,7 +179,7 @@ impl Schedule {
         if self.group.server(envelope.to).replica.is_none() {
             return Event::Other;
         }
-        self.input(envelope.to, Input::Receive(envelope.from, envelope.message))
+        self.input(envelope.to, Input::Receive((envelope.from, envelope.incarnation), envelope.message))
     }
 
     fn lose_or_copy(&mut self, which: usize) -> Event {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use spec::{
-    Command, Config, Effect, LocalTime, Message, Role, ServerId, SessionId, Slot, Span, Timer, Update, View,
+    Command, Config, Effect, LocalTime, Message, Record, Role, ServerId, SessionId, Slot, Span, Timer,
+    Update, View,
 };
 
 use crate::group::{Envelope, Group, Input};
@@ -76,7 +77,8 @@ impl Script {
             ["forge", "Accept", way, "view", view, "slot", slot] => {
                 let (from, to) = way.split_once("->").ok_or("from->to is missing")?;
                 let message = Message::Accept { view: parse_view(view)?, slot: Slot(number(slot)?) };
-                self.group()?.network.push(Envelope { from: server(from)?, to: server(to)?, message });
+                let envelope = Envelope { from: server(from)?, incarnation: 0, to: server(to)?, message };
+                self.group()?.network.push(envelope);
             }
             ["compact", id] => {
                 let id = server(id)?;
@@ -100,6 +102,16 @@ impl Script {
             ["restart", id] => {
                 let effects = self.group()?.restart(server(id)?);
                 self.after(server(id)?, "restarts", &effects, &[])?;
+            }
+            ["wipe", id] => {
+                let id = server(id)?;
+                let group = self.group()?;
+                let next = group.server(id).incarnation() + 1;
+                group.crash(id);
+                group.server(id).snapshots.clear();
+                group.server(id).disk = vec![Record::Recovering(next)];
+                let effects = group.restart(id);
+                self.after(id, "has lost its disk, and restarts to recover", &effects, &[])?;
             }
             ["tick", "*", by] => {
                 let by = Span(number(by)?);
@@ -210,9 +222,9 @@ impl Script {
         envelopes.into_iter().try_for_each(|envelope| act(self, envelope))
     }
 
-    fn deliver(&mut self, Envelope { from, to, message }: Envelope) -> Result<(), Fault> {
+    fn deliver(&mut self, Envelope { from, incarnation, to, message }: Envelope) -> Result<(), Fault> {
         let title = format!("receives {} from {from}", words::message(&message));
-        self.input(to, &title, Input::Receive(from, message))
+        self.input(to, &title, Input::Receive((from, incarnation), message))
     }
 
     /// A server's caller has got a snapshot of another server: the latest, or the one up to that slot.

@@ -11,9 +11,6 @@ const LOST: Description = Description {
     ..Description::BASE
 };
 
-/// What a leader says to itself takes its time, too: it may report before it has voted.
-const NONE: Reductions = Reductions { own_at_once: false, drop_dead: false, symmetric: false };
-
 pub(super) const VARIANTS: &[Description] = &[
     Description {
         variant: Variant::VotesWhileRecovering,
@@ -31,9 +28,8 @@ pub(super) const VARIANTS: &[Description] = &[
         rows: &[60],
         deviation: "what a server said before it lost its disk counts also after it was noted",
         rule: "counts_incarnation",
-        scope: "lost-vote",
+        scope: "lost-disk",
         falls: Some("learnt is chosen"),
-        reductions: NONE,
         ..LOST
     },
     Description {
@@ -42,9 +38,8 @@ pub(super) const VARIANTS: &[Description] = &[
         rows: &[60],
         deviation: "a leader that notes a new incarnation keeps the old one's votes and promises that it has counted",
         rule: "forgets_old_incarnation",
-        scope: "lost-vote",
+        scope: "lost-disk",
         falls: Some("learnt is chosen"),
-        reductions: NONE,
         ..LOST
     },
     Description {
