@@ -1,10 +1,14 @@
 //! The write-ahead log: what a server must not forget, in the order in which its handlers listed it.
 //!
-//! A log is a directory of numbered segments. All that one [`Log::sync`] makes durable is one *frame*, under
+//! A log is a directory of numbered segments. All records that one [`Log::sync`] makes durable are one *frame*, under
 //! one checksum; it is there as a whole or not at all, and the next is written only once it is durable. That
-//! is what lets [`Log::open`] tell a write that a crash cut short (removed, and reported) from damage (refused,
-//! and nothing changed). Each checksum covers the cluster, the server, the segment and the offset, and each
+//! is what lets [`Log::open`] tell a write that a crash cut short (removed, and reported) from damage (never removed).
+//! Each checksum covers the cluster, the server, the segment and the offset, and each
 //! frame names the one before it, so a block that is stale, misplaced or somebody else's is damage too.
+//!
+//! Behind every frame of records stands a *sum* of all of them so far: views, terms, and the highest slot. Where the log
+//! is damaged, the next sum says what a server must not forget, and what it has to learn again from others before it
+//! may vote. Damage that no sum follows is refused, and nothing is changed.
 //!
 //! Beside the log stand the [snapshots](crate::snapshot) of each group. What comes before the second newest is removed
 //! in whole segments.
@@ -22,10 +26,12 @@ mod examine;
 mod faults;
 mod file;
 mod format;
+mod gaps;
 mod lock;
 mod replay;
 mod segment;
 mod snapshots;
+mod sum;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -36,12 +42,14 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub use error::{Damage, LogError};
-pub use examine::{Examination, SegmentState, SegmentSummary, Stranded, examine};
-use format::{FRAME_HEADER_BYTES, FrameKind, Position, SegmentHeader};
+pub use examine::{Examination, SegmentState, SegmentSummary, SnapshotSummary, examine};
+use format::{FRAME_HEADER_BYTES, FrameKind, Label, Position, SegmentHeader};
+pub use gaps::Gap;
 pub use lock::Holder;
 use replay::Replay;
 use segment::Segment;
 use snapshots::Marks;
+use sum::Words;
 
 use crate::payload::Payload;
 
@@ -89,6 +97,8 @@ pub struct Recovery {
     pub incarnation: u64,
     /// How many records the log has had, with those that were removed since: never less than at any time before.
     pub position: u64,
+    /// What is damaged, oldest first. It stays as it is.
+    pub gaps: Vec<Gap>,
 }
 
 /// The remains of a write that a crash cut short. It was never synced, so nothing waited for it that left.
@@ -115,6 +125,8 @@ pub struct Log {
     /// The next frame: room for its header, then the records that were appended since the last sync.
     frame: Vec<u8>,
     buffered_records: u64,
+    /// What all records amount to, with those that are buffered.
+    words: Words,
     /// Where snapshots stand in the log, with those of the records that are buffered.
     marks: Marks,
     /// Whether a snapshot is among the records that are buffered.
@@ -133,11 +145,11 @@ impl Log {
     }
 
     /// Opens the log in `dir`. Reads all of it into memory, removes a write that a crash cut short, and durably counts
-    /// one more opening.
+    /// one more opening. Where something is damaged, the records hold what the server must not forget, and what it lacks.
     ///
     /// # Errors
-    /// If there is no log, or it is damaged, another's, of a later format or in use, and if the disk fails. Then nothing
-    /// but the lock file was changed, unless a write failed.
+    /// If there is no log, if it is damaged and nothing behind says what is lost, if it is another's, of another format or
+    /// in use, and if the disk fails. Then nothing but the lock file was changed, unless a write failed.
     pub fn open_with(
         dir: &Path,
         identity: Identity,
@@ -152,6 +164,9 @@ impl Log {
         if begin::is_no_log(&replay) {
             return Err(no_log());
         }
+        if let Some(refusal) = gaps::refusal(&replay.gaps) {
+            return Err(refusal);
+        }
         let mut log = Self {
             dir: dir.to_owned(),
             identity,
@@ -161,17 +176,16 @@ impl Log {
             position: replay.position,
             frame: vec![0; FRAME_HEADER_BYTES],
             buffered_records: 0,
+            words: replay.words,
             marks: replay.marks,
             is_snapshot_buffered: false,
             is_poisoned: false,
             _lock: lock,
         };
         let boots = log.position.boots + 1;
-        log.frame.extend_from_slice(&boots.to_le_bytes());
-        log.commit(FrameKind::Boot)?;
-        log.position.boots = boots;
-        let Replay { records, torn, incarnation, position, .. } = replay;
-        Ok((log, Recovery { records, torn, boots, incarnation, position: position.records }))
+        log.commit(boots)?;
+        let Replay { records, torn, incarnation, position, gaps, .. } = replay;
+        Ok((log, Recovery { records, torn, boots, incarnation, position: position.records, gaps }))
     }
 
     /// Buffers a record after those appended before. No system call.
@@ -180,6 +194,7 @@ impl Log {
         self.frame = postcard::to_extend(&(group, record), frame)
             .expect("records are plain data, and writing them to memory cannot fail");
         self.buffered_records += 1;
+        self.words.add(group, record);
         // Should the frame go to the next segment, what is kept is a segment more than is needed.
         self.marks.note(group, record, self.segment.number);
         self.is_snapshot_buffered |= matches!(record, spec::Record::Snapshot(_));
@@ -189,6 +204,9 @@ impl Log {
     /// if there is none.
     ///
     /// # Errors
+    /// [`LogError::NoRoom`] if the disk is full. Then nothing of the records was written, they are still buffered, and this
+    /// may be tried again.
+    ///
     /// If the write or the sync fails, now or at any time before: what reached the disk is unknown then, and
     /// no later success would prove that it did, so the log takes nothing more. Close it and open it again.
     pub fn sync(&mut self) -> Result<(), LogError> {
@@ -201,21 +219,42 @@ impl Log {
         if self.buffered_records == 0 {
             return Ok(());
         }
-        self.is_poisoned = true; // until it has gone well
-        self.commit(FrameKind::Records)?;
-        self.is_poisoned = false;
-        self.position.records += self.buffered_records;
-        self.buffered_records = 0;
+        self.commit(self.position.boots)?;
         if std::mem::take(&mut self.is_snapshot_buffered) {
             self.trim()?;
         }
         Ok(())
     }
 
-    /// Writes the frame that is being built, in a new segment if this one is full, and begins the next frame.
-    fn commit(&mut self, kind: FrameKind) -> Result<(), LogError> {
-        let body_bytes = self.frame.len() - FRAME_HEADER_BYTES;
-        format::pad(&mut self.frame);
+    /// Makes the buffered records durable, if there are any, and the sum of everything.
+    fn commit(&mut self, boots: u64) -> Result<(), LogError> {
+        let buffered = self.frame.len();
+        let (records, sum) = self.close_write(boots);
+        if let Err(error) = self.make_room() {
+            self.is_poisoned = !matches!(error, LogError::NoRoom { .. });
+            self.frame.truncate(buffered);
+            return Err(error);
+        }
+        self.is_poisoned = true; // until it has gone well
+        self.seal_write(records, sum);
+        self.segment.write(&self.frame)?;
+        self.position.boots = boots;
+        self.is_poisoned = false;
+        self.frame.truncate(FRAME_HEADER_BYTES);
+        Ok(())
+    }
+
+    /// Pads the records' frame, if there are any, and puts the sum behind it. Returns the lengths of the two bodies.
+    fn close_write(&mut self, boots: u64) -> (Option<u32>, u32) {
+        let records = (self.buffered_records > 0).then(|| format::pad(&mut self.frame, 0));
+        if records.is_none() {
+            self.frame.clear();
+        }
+        (records, self.words.sum(boots, self.incarnation).write(&mut self.frame))
+    }
+
+    /// Goes on to the next segment if this one is full, and sees to it that the write does not make the file longer.
+    fn make_room(&mut self) -> Result<(), LogError> {
         if self.segment.is_full(self.frame.len(), &self.options) {
             let header = SegmentHeader {
                 identity: self.identity,
@@ -225,12 +264,23 @@ impl Log {
             };
             self.segment = Segment::create(&self.dir, &header)?;
         }
+        self.segment.fill_ahead(self.frame.len(), &self.options)
+    }
+
+    /// Writes the headers of the write's frames.
+    fn seal_write(&mut self, records: Option<u32>, sum: u32) {
         let Segment { offset, seed, .. } = self.segment;
-        let checksum = format::seal(&mut self.frame, kind, body_bytes, self.position, offset, seed);
-        self.segment.write(&mut self.frame, &self.options)?;
-        self.position.previous = checksum;
-        self.frame.truncate(FRAME_HEADER_BYTES);
-        Ok(())
+        let mut rest = &mut self.frame[..];
+        let mut back = 0;
+        if let Some(body_bytes) = records {
+            let label = Label { kind: FrameKind::Records, body_bytes, back, offset, seed };
+            let (frame, behind) = rest.split_at_mut(format::frame_bytes(body_bytes as usize));
+            (back, rest) = (frame.len(), behind);
+            self.position.previous = format::seal(frame, &label, self.position);
+            self.position.records += std::mem::take(&mut self.buffered_records);
+        }
+        let label = Label { kind: FrameKind::Sum, body_bytes: sum, back, offset: offset + back as u64, seed };
+        self.position.previous = format::seal(rest, &label, self.position);
     }
 }
 

@@ -7,8 +7,9 @@ use std::process::{Command, Output};
 
 use cluster::log::{Identity, Log, LogError, LogOptions};
 use cluster::payload::Payload;
+use cluster::snapshot::Content;
 use serde_json::{Value, json};
-use spec::{Record, ServerId, SessionId, Slot, Span, Update, View};
+use spec::{Record, ServerId, SessionId, Slot, Snapshot, Span, Update, View};
 use tempfile::TempDir;
 
 const IDENTITY: Identity = Identity { cluster: 7, server: 2 };
@@ -159,34 +160,82 @@ fn damage_is_named_with_what_it_takes_away_and_what_to_do() {
     let second = segment(dir.path(), 2);
     flip(&second, 64 + 40); // in the body of its first frame
     let (code, found) = object(dir.path(), &[]);
-    assert_eq!((code, &found["ok"], &found["verdict"]), (20, &json!(false), &json!("damaged")));
-    let damage = &found["damage"];
-    assert_eq!((&damage["file"], &damage["offset"]), (&json!(second.display().to_string()), &json!(64)));
-    assert_eq!((&damage["kind"], &damage["records_missing"]), (&json!("before-later-segment"), &json!(1)));
-    assert!(damage["frames_behind"].as_u64().unwrap() > 0, "{damage}");
+    assert_eq!((code, &found["ok"], &found["verdict"]), (22, &json!(false), &json!("damaged")));
+    let gap = &found["gaps"][0];
+    assert_eq!((&gap["file"], &gap["offset"]), (&json!(second.display().to_string()), &json!(64)));
+    assert_eq!((&gap["kind"], &gap["records_lost"]), (&json!("before-later-segment"), &json!(1)));
+    assert_eq!(gap["lacks"][0], json!({"group": 0, "up_to_slot": gap["record"].as_u64().unwrap() - 3}));
+    assert_eq!(found["groups"][0]["promised"], "3.1", "a sum behind the damage says so");
     let states: Vec<_> =
         found["segments"].as_array().unwrap().iter().map(|segment| segment["state"].clone()).collect();
-    assert_eq!(states, ["whole", "damaged", "unread", "unread"]);
-
-    let refusal = open(dir.path()).map(drop).unwrap_err();
-    let LogError::Damaged { offset, record, .. } = &refusal else { panic!("{refusal}") };
-    assert_eq!((&damage["offset"], &damage["record"]), (&json!(offset), &json!(record)));
+    assert!(states.iter().enumerate().all(|(at, state)| *state == if at == 1 { "damaged" } else { "whole" }));
     let text = text(dir.path());
-    for part in [": damaged\n", "1 record is lost", "leave this server out", "Up to the damage"] {
+    for part in [": damaged\n", "1 record is lost", "group 0 up to slot", "00000002.log, offset 64"] {
         assert!(text.contains(part), "{part} is missing:\n{text}");
     }
 }
 
 #[test]
-fn a_missing_segment_and_a_bad_header_are_damage() {
+fn damage_that_nothing_whole_follows_is_refused_and_recover_is_named() {
     let dir = directory();
-    flip(&segment(dir.path(), 1), 20);
+    let last = segments(dir.path()).pop().unwrap();
+    let file = OpenOptions::new().write(true).open(&last).unwrap();
+    file.write_all_at(&[0xAA].repeat(fs::read(&last).unwrap().len()), 0).unwrap();
     let (code, found) = object(dir.path(), &[]);
-    assert_eq!((code, &found["damage"]["kind"]), (20, &json!("header")));
-    assert_eq!(found["server"], 2, "a later segment says whose it is");
+    assert_eq!((code, &found["ok"], &found["verdict"]), (22, &json!(false), &json!("damaged")));
+    assert_eq!(found["damage"]["file"], last.display().to_string());
+    let refusal = open(dir.path()).map(drop).unwrap_err();
+    let LogError::Damaged { offset, record, .. } = &refusal else { panic!("{refusal}") };
+    assert_eq!((&found["damage"]["offset"], &found["damage"]["record"]), (&json!(offset), &json!(record)));
+    let text = text(dir.path());
+    for part in [": damaged\n", "`cluster recover`", "Up to the damage"] {
+        assert!(text.contains(part), "{part} is missing:\n{text}");
+    }
+}
+
+#[test]
+fn a_damaged_sum_or_header_loses_nothing() {
+    let dir = directory();
+    let before = object(dir.path(), &[]).1;
+    for offset in [20, 64 + 40] {
+        flip(&segment(dir.path(), 1), offset);
+        let (code, found) = object(dir.path(), &[]);
+        assert_eq!((code, &found["gaps"][0]["lacks"]), (20, &json!([])));
+        assert_eq!((&found["groups"], &found["server"]), (&before["groups"], &json!(2)));
+        assert!(text(dir.path()).contains("what stood there follows from the rest"));
+        flip(&segment(dir.path(), 1), offset);
+    }
+}
+
+#[test]
+fn a_missing_segment_is_damage() {
+    let dir = directory();
     fs::remove_file(segment(dir.path(), 1)).unwrap();
     let (code, found) = object(dir.path(), &[]);
-    assert_eq!((code, &found["damage"]["kind"]), (20, &json!("segment-missing")));
+    assert_eq!((code, &found["gaps"][0]["kind"]), (22, &json!("segment-missing")));
+}
+
+#[test]
+fn snapshots_are_listed_and_a_damaged_one_is_named() {
+    let dir = directory();
+    let content = |slot| {
+        let protocol = Snapshot { slot: Slot(slot), ..Snapshot::default() };
+        Content { protocol, ..Content::default() }.encode()
+    };
+    let mut log = open(dir.path()).unwrap();
+    for slot in [3, 5] {
+        log.write_snapshot(0, Slot(slot), &content(slot)).unwrap();
+    }
+    drop(log);
+    let newest = dir.path().join("0-00000000000000000005.snapshot");
+    let (code, found) = object(dir.path(), &[]);
+    assert_eq!((code, &found["snapshots"][1]["slot"]), (0, &json!(5)));
+    assert_eq!(found["snapshots"][1]["file"], newest.display().to_string());
+    flip(&newest, 66);
+    let (code, found) = object(dir.path(), &[]);
+    assert_eq!((code, &found["snapshots"][0]["damage"]), (20, &json!(null)));
+    assert!(found["snapshots"][1]["damage"].as_str().unwrap().contains("checksum"), "{found}");
+    assert!(text(dir.path()).contains("the older snapshot and the log make up for it"));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Real servers, each a process of its own, on loopback: killed, restarted, and with damaged logs.
 
 use std::fs::{self, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
 use std::net::{SocketAddr, UdpSocket};
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -211,18 +211,23 @@ fn killed_after_updates() -> (Cluster, PathBuf, Vec<u8>) {
 
 #[test]
 fn a_flipped_byte_in_the_middle_of_a_log_is_refused_with_path_and_offset_and_left_as_it_is() {
-    let (cluster, path, bytes) = killed_after_updates();
-    let middle = bytes.len() / 2;
-    let mut file = OpenOptions::new().write(true).open(&path).unwrap();
-    file.seek(SeekFrom::Start(middle as u64)).unwrap();
-    file.write_all(&[bytes[middle] ^ 0x10]).unwrap();
+    let (cluster, path, _) = killed_after_updates();
+    flip(&path, "v25");
     let before = fs::read(&path).unwrap();
 
     let output = cluster.run_briefly(0);
     let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(20), "{said}");
+    assert_eq!(output.status.code(), Some(22), "{said}");
     assert!(said.contains(&path.display().to_string()) && said.contains("offset"), "{said}");
     assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+/// Flips a bit where a file first holds `value`.
+fn flip(path: &Path, value: &str) {
+    let bytes = fs::read(path).unwrap();
+    let at = bytes.windows(value.len()).position(|window| window == value.as_bytes()).unwrap();
+    let file = OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(&[bytes[at] ^ 0x10], at as u64).unwrap();
 }
 
 #[test]

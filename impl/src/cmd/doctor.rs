@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::Args;
 use cluster::clock::to_millis;
 use cluster::exit::{Exit, Failure};
-use cluster::log::{Examination, LogError, SegmentState, TornTail, examine};
+use cluster::log::{Examination, Gap, LogError, SegmentState, SnapshotSummary, TornTail, examine};
 use cluster::payload::Payload;
 use serde_json::{Value, json};
 use spec::{Durable, Slot, Span, View};
@@ -24,8 +24,8 @@ Examples:
   cluster doctor data/0 --cluster 7 --server 0    also whether it is that server's
   cluster doctor data/0 --json
 
-Exit codes: 0 healthy, also with a torn write at the end · 20 damaged · 21 another cluster's or server's ·
-22 there is no log · 1 it cannot be read";
+Exit codes: 0 healthy, also with a torn write at the end · 20 damaged, and a start makes up for it · 21 another
+cluster's or server's · 22 damaged, and `cluster recover` is needed, or there is no log · 1 it cannot be read";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -103,10 +103,12 @@ fn diagnose(arguments: &Arguments, mut found: Examination) -> Diagnosis<'_> {
     });
     let exit = match &found.problem {
         _ if differs => Exit::WrongIdentity,
-        None => Exit::Done,
-        Some(LogError::Damaged { .. }) => Exit::DamagedData,
-        Some(LogError::WrongIdentity { .. }) => Exit::WrongIdentity,
+        Some(error) if matches!(error, LogError::Damaged { .. } | LogError::WrongIdentity { .. }) => {
+            Exit::of_log(error)
+        }
         Some(_) => Exit::Runtime,
+        None if found.is_damaged() => Exit::DamagedData,
+        None => Exit::Done,
     };
     Diagnosis { arguments, found, groups, advice, exit }
 }
@@ -115,7 +117,7 @@ impl Diagnosis<'_> {
     fn verdict(&self) -> &'static str {
         match self.exit {
             Exit::Done => "healthy",
-            Exit::DamagedData => "damaged",
+            Exit::DamagedData | Exit::RecoverNeeded => "damaged",
             Exit::WrongIdentity => "unexpected",
             _ => "unreadable",
         }
@@ -139,7 +141,9 @@ impl Diagnosis<'_> {
             "torn": found.torn.as_ref().map(|TornTail { path, offset, bytes }| {
                 json!({"file": path.display().to_string(), "offset": offset, "bytes": bytes})
             }),
-            "damage": self.damage(),
+            "snapshots": self.snapshots(),
+            "gaps": self.gaps(),
+            "damage": self.refused(),
             "advice": self.advice.iter().map(Advice::object).collect::<Vec<_>>(),
         })
     }
@@ -161,19 +165,48 @@ impl Diagnosis<'_> {
             .collect()
     }
 
-    fn damage(&self) -> Option<Value> {
+    /// What a start refuses.
+    fn refused(&self) -> Option<Value> {
         let Some(LogError::Damaged { path, offset, record, damage }) = &self.found.problem else {
             return None;
         };
-        let stranded = self.found.stranded;
         Some(json!({
             "file": path.display().to_string(),
             "offset": offset,
             "record": record,
             "kind": damage.name(),
-            "records_missing": stranded.map(|stranded| stranded.records_missing),
-            "frames_behind": stranded.map_or(0, |stranded| stranded.frames),
         }))
+    }
+
+    /// What is damaged, and the log goes on behind it.
+    fn gaps(&self) -> Vec<Value> {
+        let gap = |gap: &Gap| {
+            let lacks = gap.lacks.iter().map(|(group, slot)| json!({"group": group, "up_to_slot": slot}));
+            json!({
+                "file": gap.path.display().to_string(),
+                "offset": gap.offset,
+                "end_file": gap.end_path.display().to_string(),
+                "end_offset": gap.end_offset,
+                "kind": gap.damage.name(),
+                "record": gap.record,
+                "records_lost": gap.records,
+                "lacks": lacks.collect::<Vec<_>>(),
+            })
+        };
+        self.found.gaps.iter().map(gap).collect()
+    }
+
+    fn snapshots(&self) -> Vec<Value> {
+        let snapshot = |snapshot: &SnapshotSummary| {
+            json!({
+                "group": snapshot.group,
+                "slot": snapshot.slot,
+                "file": snapshot.path.display().to_string(),
+                "bytes": snapshot.bytes,
+                "damage": snapshot.damage,
+            })
+        };
+        self.found.snapshots.iter().map(snapshot).collect()
     }
 }
 

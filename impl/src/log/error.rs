@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Identity;
 
-/// What is wrong with a part of the log that was durable once.
+/// What is wrong where a part of the log is not what was durable once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Damage {
     /// The frame or header fails its checksum and something whole follows it.
@@ -72,8 +72,9 @@ impl fmt::Display for Damage {
 pub enum LogError {
     /// What was durable once is no longer what was written.
     #[error(
-        "log segment {}, offset {}: record {} {damage}. Nothing was changed. Do not \
-         start this server with an empty disk under its id: it may have voted. Leave it out; the others go on without it",
+        "log segment {}, offset {}: record {} {damage}. Nothing whole behind it says what was promised there, so this \
+         server must not vote, and nothing was changed. If the other servers are well, run `cluster recover`: it asks all \
+         of them. Never start the server with an empty disk under its id: it may have voted",
         path.display(), grouped(*offset), grouped(*record)
     )]
     Damaged {
@@ -107,18 +108,18 @@ pub enum LogError {
         /// What is there.
         found: PathBuf,
     },
-    /// A later release wrote this log.
+    /// Another release wrote this log.
     #[error(
-        "log segment {}, offset 8: format version {found}, and this program reads versions up to {supported}. \
+        "log segment {}, offset 8: format version {found}, and this program reads version {supported}. \
          Nothing was changed. Start the release that wrote it",
         path.display()
     )]
-    NewerVersion {
+    OtherVersion {
         /// The segment.
         path: PathBuf,
         /// The version in the segment's header.
         found: u32,
-        /// The highest version that this program reads.
+        /// The version that this program reads.
         supported: u32,
     },
     /// The directory belongs to another cluster or another server.
@@ -159,6 +160,16 @@ pub enum LogError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The disk is full. Nothing was written that counts, and it may be tried again.
+    #[error("{}, offset {}: the disk is full ({source}). Nothing is lost; make room", path.display(), grouped(*offset))]
+    NoRoom {
+        /// The file that was to grow.
+        path: PathBuf,
+        /// How long it is, in bytes.
+        offset: u64,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// A write or sync failed before.
     #[error(
         "log segment {}, offset {}: an earlier write or sync failed, and what reached the disk is unknown, so \
@@ -174,15 +185,15 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// The exit code of a command that ends with this error: 20 damaged data, 21 wrong cluster or server,
+    /// The exit code of a command that ends with this error: 20 data that no damage explains, 21 wrong cluster or server,
     /// 22 `recover` needed, 23 disk error, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Damaged { .. } => 20,
+            Self::Damaged { damage: Damage::Undecodable, .. } => 20,
             Self::WrongIdentity { .. } => 21,
-            Self::NotBegun { .. } => 22,
-            Self::Disk { .. } | Self::Poisoned { .. } => 23,
-            Self::NewerVersion { .. } | Self::Locked { .. } | Self::Begun { .. } => 1,
+            Self::Damaged { .. } | Self::NotBegun { .. } => 22,
+            Self::Disk { .. } | Self::NoRoom { .. } | Self::Poisoned { .. } => 23,
+            Self::OtherVersion { .. } | Self::Locked { .. } | Self::Begun { .. } => 1,
         }
     }
 
@@ -193,10 +204,11 @@ impl LogError {
             Self::Damaged { path, .. }
             | Self::NotBegun { path }
             | Self::Begun { path, .. }
-            | Self::NewerVersion { path, .. }
+            | Self::OtherVersion { path, .. }
             | Self::WrongIdentity { path, .. }
             | Self::Locked { path, .. }
             | Self::Disk { path, .. }
+            | Self::NoRoom { path, .. }
             | Self::Poisoned { path, .. } => path,
         }
     }
@@ -209,6 +221,16 @@ impl LogError {
     ) -> impl FnOnce(E) -> Self {
         move |source| Self::Disk { path: path.to_owned(), offset, operation, source: source.into() }
     }
+
+    /// For `map_err`: the operating system refused to make a file longer before anything was written that counts.
+    pub(super) fn room(path: &Path, offset: u64, operation: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::NoRoom { path: path.to_owned(), offset, source }
+            }
+            _ => Self::Disk { path: path.to_owned(), offset, operation, source },
+        }
+    }
 }
 
 fn holder(pid: Option<u32>) -> String {
@@ -216,7 +238,7 @@ fn holder(pid: Option<u32>) -> String {
 }
 
 /// A number with its thousands apart: `81,920`.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -248,9 +270,9 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "log segment data/2/00000003.log, offset 81,920: record 1,204 fails its checksum, and later \
-             records are whole, so this is damage and not a torn write. Nothing was changed. Do not \
-             start this server with an empty disk under its id: it may have voted. Leave it out; the others \
-             go on without it"
+             records are whole, so this is damage and not a torn write. Nothing whole behind it says what was promised \
+             there, so this server must not vote, and nothing was changed. If the other servers are well, run `cluster \
+             recover`: it asks all of them. Never start the server with an empty disk under its id: it may have voted"
         );
     }
 }

@@ -1,15 +1,16 @@
 //! The bytes of a segment: a header of 64 bytes, then frames, then nothing or zeros. All numbers are
 //! little endian.
 //!
-//! A *frame* is what one sync made durable: its header of 32 bytes, the body, and 1 to 32 bytes of padding
-//! up to a multiple of 32. So every frame header lies within one disk sector and is written whole or not at
-//! all, a search for headers need look at every 32nd byte only, and the padding, which is not zero, shows
-//! whether the end of a frame was ever written.
+//! What one sync made durable is a *write*: a frame of records and a frame that sums up, or, each time that the log is
+//! opened, the latter alone. A *frame* is a header of 32 bytes, the body, and 1 to 32 bytes of padding up to a multiple
+//! of 32. So every frame header lies within one disk sector and is written whole or not at all, a search for headers
+//! need look at every 32nd byte only, and the padding, which is not zero, shows whether the end of a frame was ever
+//! written.
 
 use super::Identity;
 
-/// The version of everything in this file. A program reads its own and refuses later ones.
-pub(super) const VERSION: u32 = 1;
+/// The version of everything in this file. A program reads its own and refuses others. Version 1 had no sums.
+pub(super) const VERSION: u32 = 2;
 
 /// Opens every segment.
 const SEGMENT_MAGIC: [u8; 8] = *b"LEASELOG";
@@ -53,8 +54,8 @@ pub(super) struct Position {
 pub(super) enum HeaderError {
     /// Too short, or zeros: its write was cut short.
     Unwritten,
-    /// A later program wrote it.
-    Newer(u32),
+    /// Another program wrote it.
+    Version(u32),
     /// Not what was written.
     Damaged,
 }
@@ -76,6 +77,11 @@ impl SegmentHeader {
         bytes
     }
 
+    /// Whose segment a header says it is, whole or not.
+    pub(super) fn identity_claimed(bytes: &[u8; SEGMENT_HEADER_BYTES]) -> Identity {
+        Identity { cluster: u64_at(bytes, 16), server: bytes[12] }
+    }
+
     /// Reads the header at the beginning of a segment.
     pub(super) fn decode(segment: &[u8]) -> Result<Self, HeaderError> {
         let Some(bytes) = segment.first_chunk::<SEGMENT_HEADER_BYTES>() else {
@@ -85,11 +91,11 @@ impl SegmentHeader {
             return Err(HeaderError::Unwritten);
         }
         let version = u32_at(bytes, 8);
-        if bytes[..8] == SEGMENT_MAGIC && version > VERSION {
-            return Err(HeaderError::Newer(version)); // its checksum may be elsewhere
+        if bytes[..8] == SEGMENT_MAGIC && version != VERSION {
+            return Err(HeaderError::Version(version)); // its checksum may be elsewhere
         }
         let header = Self {
-            identity: Identity { cluster: u64_at(bytes, 16), server: bytes[12] },
+            identity: Self::identity_claimed(bytes),
             incarnation: u64_at(bytes, 52),
             segment: u64_at(bytes, 24),
             start: Position {
@@ -108,8 +114,8 @@ impl SegmentHeader {
 pub(super) enum FrameKind {
     /// Records, each after its group.
     Records = 1,
-    /// The directory was opened: how often until then, a `u64`.
-    Boot = 2,
+    /// What everything so far amounts to: a [`Sum`](super::sum::Sum).
+    Sum = 2,
 }
 
 /// What every frame says about itself.
@@ -119,7 +125,9 @@ pub(super) struct FrameHeader {
     /// The header checksum of the frame before.
     pub(super) previous: u32,
     /// The length of the body in bytes, without the padding.
-    pub(super) body_bytes: u64,
+    pub(super) body_bytes: u32,
+    /// How many bytes before this frame its write begins.
+    pub(super) back: u32,
     /// How many records come before this frame.
     pub(super) records: u64,
     /// Covers the body and the padding.
@@ -139,13 +147,14 @@ impl FrameHeader {
         }
         let kind = match u16_at(bytes, 2) {
             1 => FrameKind::Records,
-            2 => FrameKind::Boot,
+            2 => FrameKind::Sum,
             _ => return None,
         };
         Some(Self {
             kind,
             previous: u32_at(bytes, 4),
-            body_bytes: u64_at(bytes, 8),
+            body_bytes: u32_at(bytes, 8),
+            back: u32_at(bytes, 12),
             records: u64_at(bytes, 16),
             body_checksum: u32_at(bytes, 24),
             checksum: u32_at(bytes, 28),
@@ -153,34 +162,48 @@ impl FrameHeader {
     }
 
     /// The length of the whole frame in bytes.
-    pub(super) fn frame_bytes(&self) -> u64 {
-        let align = FRAME_HEADER_BYTES as u64;
-        (align + 1).saturating_add(self.body_bytes).checked_next_multiple_of(align).unwrap_or(u64::MAX)
+    pub(super) fn frame_bytes(&self) -> usize {
+        frame_bytes(self.body_bytes as usize)
     }
 }
 
-/// Pads a frame that has room for its header and its whole body, so that only the header is missing.
-pub(super) fn pad(frame: &mut Vec<u8>) {
-    frame.resize((frame.len() + 1).next_multiple_of(FRAME_HEADER_BYTES), PADDING);
+/// The length of a whole frame with a body of so many bytes.
+pub(super) fn frame_bytes(body_bytes: usize) -> usize {
+    (FRAME_HEADER_BYTES + body_bytes + 1).next_multiple_of(FRAME_HEADER_BYTES)
 }
 
-/// Writes the header of a padded frame that will stand at `offset`. Returns its checksum.
-pub(super) fn seal(
-    frame: &mut [u8],
-    kind: FrameKind,
-    body_bytes: usize,
-    position: Position,
-    offset: u64,
-    seed: u32,
-) -> u32 {
+/// Pads a frame that has room for its header and its whole body and begins at `start`, so that only the header is
+/// missing. Returns the length of the body in bytes.
+pub(super) fn pad(bytes: &mut Vec<u8>, start: usize) -> u32 {
+    let body_bytes = bytes.len() - start - FRAME_HEADER_BYTES;
+    bytes.resize(start + frame_bytes(body_bytes), PADDING);
+    u32::try_from(body_bytes).expect("what waits for one sync is far less than 4 GiB")
+}
+
+/// What a frame's header is to say that its bytes do not show.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Label {
+    pub(super) kind: FrameKind,
+    pub(super) body_bytes: u32,
+    pub(super) back: usize,
+    /// Where the frame stands, in bytes.
+    pub(super) offset: u64,
+    /// The segment's [`seed`].
+    pub(super) seed: u32,
+}
+
+/// Writes the header of a padded frame that comes after `position`. Returns its checksum.
+pub(super) fn seal(frame: &mut [u8], label: &Label, position: Position) -> u32 {
     let (header, body) = frame.split_at_mut(FRAME_HEADER_BYTES);
     header[..2].copy_from_slice(&FRAME_MAGIC.to_le_bytes());
-    header[2..4].copy_from_slice(&(kind as u16).to_le_bytes());
+    header[2..4].copy_from_slice(&(label.kind as u16).to_le_bytes());
     header[4..8].copy_from_slice(&position.previous.to_le_bytes());
-    header[8..16].copy_from_slice(&(body_bytes as u64).to_le_bytes());
+    header[8..12].copy_from_slice(&label.body_bytes.to_le_bytes());
+    let back = u32::try_from(label.back).expect("what waits for one sync is far less than 4 GiB");
+    header[12..16].copy_from_slice(&back.to_le_bytes());
     header[16..24].copy_from_slice(&position.records.to_le_bytes());
     header[24..28].copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
-    let checksum = header_checksum(header, offset, seed);
+    let checksum = header_checksum(header, label.offset, label.seed);
     header[28..].copy_from_slice(&checksum.to_le_bytes());
     checksum
 }

@@ -1,12 +1,20 @@
 //! The segment that is being written, and the files' names.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
 
 use super::file::{self, DataFile};
 use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, seed};
 use super::{Identity, LogError, LogOptions};
+
+/// What stands for bytes that cannot be read.
+const UNREADABLE: u8 = 0xEE;
+/// What is given up at once where the disk refuses to read, in bytes.
+const BLOCK_BYTES: usize = 4096;
 
 /// The last file of a log.
 #[derive(Debug)]
@@ -25,7 +33,10 @@ impl Segment {
     /// Creates the segment of `header`, over what a crash may have left of an earlier try.
     pub(super) fn create(dir: &Path, header: &SegmentHeader) -> Result<Self, LogError> {
         let path = path_of(dir, header.segment);
-        let file = DataFile::create(path.clone()).map_err(LogError::disk(&path, 0, "create the segment"))?;
+        let file = DataFile::create(path.clone()).map_err(LogError::room(&path, 0, "create the segment"))?;
+        let header_bytes = header.encode();
+        file.write_all_at(&header_bytes, 0).map_err(LogError::room(&path, 0, "write"))?;
+        file.sync().map_err(LogError::disk(&path, 0, "sync what was written"))?;
         let offset = SEGMENT_HEADER_BYTES as u64;
         let segment = Self {
             file,
@@ -34,7 +45,6 @@ impl Segment {
             offset,
             file_bytes: offset,
         };
-        segment.write_durably(&header.encode(), 0)?;
         sync_directory(dir)?; // or the file may be gone after a crash, with all that it holds
         Ok(segment)
     }
@@ -71,17 +81,27 @@ impl Segment {
         self.offset > SEGMENT_HEADER_BYTES as u64 && self.offset + frame_bytes as u64 > options.segment_bytes
     }
 
-    /// Writes a sealed frame and makes it durable. Appends zeros to it where it reaches beyond the end of the
-    /// file: overwriting what the file has already spares most syncs the change of its length.
-    pub(super) fn write(&mut self, frame: &mut Vec<u8>, options: &LogOptions) -> Result<(), LogError> {
-        let end = self.offset + frame.len() as u64;
-        if end > self.file_bytes {
-            self.file_bytes = filled_end(end, options);
-            let zeros = usize::try_from(self.file_bytes - end).unwrap_or(0);
-            frame.resize(frame.len() + zeros, 0);
+    /// Appends zeros to the file if a write of `bytes` bytes would reach beyond its end: overwriting what the file has
+    /// already spares most syncs the change of its length, and if the disk is full, that is known before anything is
+    /// written that counts.
+    pub(super) fn fill_ahead(&mut self, bytes: usize, options: &LogOptions) -> Result<(), LogError> {
+        let end = self.offset + bytes as u64;
+        if end > self.file_bytes && options.zero_fill_bytes > 0 {
+            let filled = filled_end(end, options);
+            let zeros = vec![0; usize::try_from(filled - self.file_bytes).unwrap_or(0)];
+            let path = &self.file.path;
+            let write = self.file.write_all_at(&zeros, self.file_bytes);
+            write.map_err(LogError::room(path, self.file_bytes, "write"))?;
+            self.file_bytes = filled;
         }
-        self.write_durably(frame, self.offset)?;
-        self.offset = end;
+        Ok(())
+    }
+
+    /// Makes sealed frames durable.
+    pub(super) fn write(&mut self, frames: &[u8]) -> Result<(), LogError> {
+        self.write_durably(frames, self.offset)?;
+        self.offset += frames.len() as u64;
+        self.file_bytes = self.file_bytes.max(self.offset);
         Ok(())
     }
 
@@ -94,12 +114,37 @@ impl Segment {
     }
 }
 
-/// Up to where a file is filled with zeros when a frame that ends at `end` does not fit into it.
+/// Up to where a file is filled with zeros when a write that ends at `end` does not fit into it.
 fn filled_end(end: u64, options: &LogOptions) -> u64 {
-    match options.zero_fill_bytes {
-        0 => end,
-        step => end.next_multiple_of(step).min(options.segment_bytes).max(end),
+    end.next_multiple_of(options.zero_fill_bytes).min(options.segment_bytes).max(end)
+}
+
+/// Reads a segment. What cannot be read of it is filled with a byte that is neither a frame nor space never written, so
+/// that it counts as damage.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, LogError> {
+    let refused = |error| LogError::disk(path, 0, "read the segment")(error);
+    match fs::read(path) {
+        Err(error) if is_of_the_medium(&error) => {}
+        read => return read.map_err(refused),
     }
+    let file = fs::File::open(path).map_err(refused)?;
+    let bytes = file.metadata().map_err(refused)?.len();
+    let mut segment = vec![UNREADABLE; usize::try_from(bytes).unwrap_or(0).max(SEGMENT_HEADER_BYTES)];
+    for (block, offset) in segment.chunks_mut(BLOCK_BYTES).zip((0..).step_by(BLOCK_BYTES)) {
+        let mut read = vec![0; block.len()];
+        match file.read_exact_at(&mut read, offset) {
+            Ok(()) => block.copy_from_slice(&read),
+            Err(error) if is_of_the_medium(&error) => {}
+            Err(error) => return Err(refused(error)),
+        }
+    }
+    Ok(segment)
+}
+
+/// Whether what is stored is bad, and not the way to it.
+fn is_of_the_medium(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    errno.is_some_and(|errno| [Errno::IO, Errno::NODATA, Errno::UCLEAN, Errno::BADMSG].contains(&errno))
 }
 
 /// The path of a segment: `00000001.log` and so on.

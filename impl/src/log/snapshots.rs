@@ -14,7 +14,7 @@ use spec::{Record, Slot};
 
 use super::file::{self, DataFile};
 use super::segment::{path_of, segments_in, sync_directory};
-use super::{Log, LogError};
+use super::{Identity, Log, LogError, SnapshotSummary};
 use crate::disk::SnapshotError;
 use crate::payload::Payload;
 use crate::snapshot::{self, Content};
@@ -37,6 +37,11 @@ impl Marks {
                 marks.remove(0);
             }
         }
+    }
+
+    /// Notes that a group has records.
+    pub(super) fn note_group(&mut self, group: u16) {
+        self.0.entry(group).or_default();
     }
 
     /// The first segment that a restart may need.
@@ -105,11 +110,7 @@ impl Log {
     /// If it is not as it was written, or not this server's.
     pub fn read_snapshot(&self, group: u16, slot: Slot) -> Result<Content, SnapshotError> {
         let path = snapshot_path(&self.dir, group, slot);
-        let read = match fs::read(&path) {
-            Ok(file) => snapshot::read(self.identity, group, slot, &file).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        read.map_err(|reason| SnapshotError { path, reason })
+        read(&path, self.identity, group, slot).map_err(|reason| SnapshotError { path, reason })
     }
 
     /// Removes what no restart needs: whole segments at the log's beginning, one by one, so that what is left after a
@@ -130,6 +131,27 @@ impl Log {
         file::remove(path).map_err(LogError::disk(path, 0, "remove what no restart needs"))?;
         sync_directory(&self.dir)
     }
+}
+
+fn read(path: &Path, identity: Identity, group: u16, slot: Slot) -> Result<Content, String> {
+    let file = fs::read(path).map_err(|error| error.to_string())?;
+    snapshot::read(identity, group, slot, &file).map_err(|error| error.to_string())
+}
+
+/// What the snapshots in `dir` are, and which of them `identity` could use.
+pub(super) fn summaries(dir: &Path, identity: Identity) -> Result<Vec<SnapshotSummary>, LogError> {
+    let found = snapshots_in(dir)?.into_iter();
+    let summary = found.map(|(group, slot)| {
+        let path = snapshot_path(dir, group, slot);
+        SnapshotSummary {
+            group,
+            slot,
+            bytes: fs::metadata(&path).map_or(0, |metadata| metadata.len()),
+            damage: read(&path, identity, group, slot).err(),
+            path,
+        }
+    });
+    Ok(summary.collect())
 }
 
 pub(super) fn snapshot_path(dir: &Path, group: u16, slot: Slot) -> PathBuf {

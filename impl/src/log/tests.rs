@@ -9,11 +9,14 @@ use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, proptest};
 use proptest::sample::Index;
 use rustix::io::Errno;
-use spec::{Command, Record, ServerId, SessionId, Slot, Span, Update, View};
+use spec::{Command, Durable, Record, ServerId, SessionId, Slot, Span, Update, View};
 use tempfile::TempDir;
 
-use super::format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader};
-use super::{Damage, Identity, Log, LogError, LogOptions, Recovery, examine, faults, replay, segment};
+use super::format::{FRAME_HEADER_BYTES, FrameHeader, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::replay::Replay;
+use super::{
+    Damage, Gap, Identity, Log, LogError, LogOptions, Recovery, examine, faults, format, replay, segment,
+};
 use crate::payload::Payload;
 
 type Records = Vec<(u16, Record<Payload>)>;
@@ -50,7 +53,7 @@ pub(super) fn begun(dir: &Path, identity: Identity) -> Result<(), LogError> {
     }
 }
 
-/// A log of these records, each synced by itself. Also where each frame ended.
+/// A log of these records, each synced by itself. Also where each write ended.
 fn write(dir: &Path, options: LogOptions, records: &[(u16, Record<Payload>)]) -> Vec<u64> {
     let (mut log, _) = open(dir, options).unwrap();
     let mut ends = vec![log.segment.offset];
@@ -73,7 +76,7 @@ fn directory_with(bytes: &[u8]) -> TempDir {
     dir
 }
 
-/// A log's bytes, its records and where the first frame and each record's frame end.
+/// A log's bytes, its records and where the first write and each record's write end.
 type SmallLog = (Vec<u8>, Records, Vec<u64>);
 
 /// A small log with values of several sizes.
@@ -84,11 +87,42 @@ fn small_log(options: LogOptions) -> SmallLog {
     (fs::read(first_segment(dir.path())).unwrap(), records, ends)
 }
 
+/// Where the frames of a log's first segment end, each with whether it holds records.
+fn frame_ends(bytes: &[u8]) -> Vec<(usize, bool)> {
+    let seed = format::seed(IDENTITY, 1);
+    let mut ends = Vec::new();
+    let mut offset = SEGMENT_HEADER_BYTES;
+    while let Some(header) = FrameHeader::decode(bytes, offset, seed) {
+        offset += header.frame_bytes();
+        ends.push((offset, header.kind == format::FrameKind::Records));
+    }
+    ends
+}
+
+/// What is read of a log whose only segment holds `bytes`.
+fn read(bytes: &[u8]) -> Result<Replay, LogError> {
+    replay::replay(directory_with(bytes).path(), IDENTITY)
+}
+
+/// What is wrong with a log that can be read, and nowhere else than in one place.
+fn gap(found: &Replay) -> &Gap {
+    let [gap] = &found.gaps[..] else { panic!("{:?}", found.gaps) };
+    gap
+}
+
 fn damage(error: &LogError) -> Damage {
     match error {
         LogError::Damaged { damage, .. } => *damage,
         other => panic!("{other}"),
     }
+}
+
+/// The records that were written and are among those that were found, which must be in order.
+fn left_of<'a>(written: &'a Records, found: &Records) -> Vec<&'a (u16, Record<Payload>)> {
+    let left: Vec<_> = written.iter().filter(|record| found.contains(record)).collect();
+    let in_order: Vec<_> = found.iter().filter(|record| written.contains(record)).collect();
+    assert_eq!(left, in_order);
+    left
 }
 
 #[test]
@@ -132,15 +166,17 @@ fn a_sync_of_nothing_writes_nothing() {
 fn a_log_cut_anywhere_opens_with_every_record_that_is_whole() {
     for options in [PLAIN, FILLED] {
         let (bytes, records, ends) = small_log(options);
+        let frames = frame_ends(&bytes);
         let dir = directory_with(&bytes);
         let file = OpenOptions::new().write(true).open(first_segment(dir.path())).unwrap();
-        for cut in (0..bytes.len().min(1_400)).rev() {
+        for cut in (0..bytes.len().min(1_600)).rev() {
             file.set_len(cut as u64).unwrap();
             let found =
                 replay::replay(dir.path(), IDENTITY).unwrap_or_else(|error| panic!("at {cut}: {error}"));
-            let whole = ends.iter().skip(1).filter(|&&end| end <= cut as u64).count();
+            let whole = frames.iter().filter(|&&(end, has_records)| has_records && end <= cut).count();
             assert_eq!(found.records, records[..whole], "cut at {cut}");
-            let is_between_frames = ends.contains(&(cut as u64)) || cut == SEGMENT_HEADER_BYTES;
+            let ends_there = frames.iter().any(|&(end, _)| end == cut);
+            let is_between_frames = ends_there || cut == SEGMENT_HEADER_BYTES;
             let is_past_the_end = ends[3] < cut as u64;
             assert_eq!(found.torn.is_none(), is_between_frames || is_past_the_end, "cut at {cut}");
             if let Some(torn) = &found.torn {
@@ -199,44 +235,83 @@ fn sectors_of_the_last_frame_may_be_missing_in_any_order() {
     let ends = write(dir.path(), FILLED, &records);
     let bytes = fs::read(first_segment(dir.path())).unwrap();
     let [from, to] = [ends[2], ends[3]].map(|end| usize::try_from(end).unwrap());
+    let records_end = frame_ends(&bytes).into_iter().rfind(|&(_, has_records)| has_records).unwrap().0;
     let sectors = (from..to).filter(|at| *at == from || at % 512 == 0).collect::<Vec<_>>();
     for missing in 1..(1_u32 << sectors.len()) {
         let mut torn = bytes.clone();
         for (index, &at) in sectors.iter().enumerate().filter(|(index, _)| missing >> index & 1 == 1) {
             torn[at..*sectors.get(index + 1).unwrap_or(&to)].fill(0);
         }
-        let dir = directory_with(&torn);
-        let recovery = replay::replay(dir.path(), IDENTITY).unwrap();
-        assert_eq!(recovery.records, records[..2], "missing {missing:b}");
+        let found = read(&torn).unwrap();
+        let whole = if torn[..records_end] == bytes[..records_end] { 3 } else { 2 };
+        assert_eq!(found.records, records[..whole], "missing {missing:b}");
         let nothing_was_written = torn[from..to].iter().all(|&byte| byte == 0);
-        assert_eq!(recovery.torn.is_none(), nothing_was_written, "missing {missing:b}");
+        assert_eq!(found.torn.is_none(), nothing_was_written, "missing {missing:b}");
+        assert_eq!(found.gaps, [], "missing {missing:b}");
+    }
+}
+
+/// What is read although bytes are damaged is what was written, and what is lacking is said.
+fn assert_accounts(found: &Replay, written: &Records, what: &str) {
+    let left = left_of(written, &found.records);
+    let lost: u64 = found.gaps.iter().map(|gap| gap.records).sum();
+    assert_eq!(left.len() as u64 + lost, written.len() as u64, "{what}: {:?}", found.gaps);
+    assert!(!found.gaps.is_empty(), "{what}: not noticed");
+    let is_lacking = |&(group, slot): &(u16, Slot)| {
+        found.gaps.iter().flat_map(|gap| &gap.lacks).any(|&(of, up_to)| of == group && up_to >= slot)
+    };
+    for (group, record) in written.iter().filter(|record| !left.contains(record)) {
+        let Record::Vote { slot, view, .. } = record else { panic!("only votes are written") };
+        assert!(is_lacking(&(*group, *slot)), "{what}: {:?}", found.gaps);
+        let of_group = found.records.iter().filter(|(of, _)| of == group);
+        let durable: Durable<Payload> = of_group.map(|(_, record)| record.clone()).collect();
+        assert_eq!(durable.promised, *view, "{what}: the promise is forgotten");
     }
 }
 
 #[test]
-fn no_flipped_byte_goes_unnoticed_and_nothing_is_changed() {
+fn whichever_byte_is_flipped_the_log_says_exactly_what_it_lacks_or_is_refused() {
     for options in [PLAIN, FILLED] {
-        let (mut bytes, _, ends) = small_log(options);
+        let (mut bytes, records, ends) = small_log(options);
         let dir = directory_with(&bytes);
         let path = first_segment(dir.path());
         let file = OpenOptions::new().write(true).open(&path).unwrap();
+        let (mut harmless, mut refused) = (0_usize, 0);
         for at in 0..usize::try_from(ends[3]).unwrap() {
             for flip in [0x01, 0x80, 0xFF] {
                 bytes[at] ^= flip;
                 file.write_all_at(&bytes[at..=at], at as u64).unwrap();
-                let error =
-                    replay::replay(dir.path(), IDENTITY).map(drop).expect_err("a flip was not noticed");
-                assert!(matches!(error.exit_code(), 1 | 20), "byte {at}: {error}");
-                if at % SLOW_STEP == 0 {
-                    let refused = open(dir.path(), options).map(drop).unwrap_err();
-                    assert_eq!(refused.to_string(), error.to_string());
-                    assert!(fs::read(&path).unwrap() == bytes, "byte {at} was changed");
+                match replay::replay(dir.path(), IDENTITY) {
+                    Ok(found) => {
+                        assert_accounts(&found, &records, &format!("byte {at}"));
+                        harmless += usize::from(found.gaps.iter().all(Gap::is_harmless));
+                    }
+                    Err(error) => {
+                        assert!((8..12).contains(&at) && error.exit_code() == 1, "byte {at}: {error}");
+                        refused += 1;
+                    }
                 }
                 bytes[at] ^= flip;
             }
             file.write_all_at(&bytes[at..=at], at as u64).unwrap();
         }
-        replay::replay(dir.path(), IDENTITY).unwrap();
+        let sums = 4 * 64 + SEGMENT_HEADER_BYTES;
+        assert!(harmless > 2 * sums && refused == 4 * 3, "{harmless} harmless, {refused} refused");
+        assert_eq!(replay::replay(dir.path(), IDENTITY).unwrap().gaps, []);
+    }
+}
+
+#[test]
+fn what_nothing_whole_follows_is_refused_and_not_changed() {
+    let (bytes, _, ends) = small_log(FILLED);
+    for from in [ends[1], ends[2]].map(|end| usize::try_from(end).unwrap()) {
+        let mut bent = bytes.clone();
+        bent[from..usize::try_from(ends[3]).unwrap()].fill(0xAA);
+        let dir = directory_with(&bent);
+        let error = open(dir.path(), FILLED).map(drop).unwrap_err();
+        assert_eq!((error.exit_code(), damage(&error)), (22, Damage::MayBeAcknowledged));
+        assert!(error.to_string().contains("cluster recover"), "{error}");
+        assert!(fs::read(first_segment(dir.path())).unwrap() == bent);
     }
 }
 
@@ -250,10 +325,11 @@ fn examining_says_what_opening_says() {
             for bytes in [&flipped[..], &bytes[..at]] {
                 let dir = directory_with(bytes);
                 let found = examine(dir.path()).unwrap();
-                assert!(records.starts_with(&found.records));
+                left_of(&records, &found.records);
                 match Log::open_with(dir.path(), IDENTITY, options) {
                     Ok((_, recovery)) => {
                         assert!(found.problem.is_none() && found.torn == recovery.torn, "byte {at}");
+                        assert_eq!((found.records, found.gaps), (recovery.records, recovery.gaps));
                     }
                     Err(error) => {
                         assert_eq!(found.problem.map(|it| it.to_string()), Some(error.to_string()));
@@ -271,7 +347,8 @@ fn a_block_of_zeros_at_the_beginning_is_damage_where_anything_follows() {
     bytes[..first].fill(0);
     bytes.truncate(first + FRAME_HEADER_BYTES / 2); // not even one frame header is whole
     let dir = directory_with(&bytes);
-    assert_eq!(damage(&open(dir.path(), PLAIN).map(drop).unwrap_err()), Damage::Header);
+    let error = open(dir.path(), PLAIN).map(drop).unwrap_err();
+    assert_eq!((error.exit_code(), damage(&error)), (22, Damage::Header));
 }
 
 #[test]
@@ -280,8 +357,7 @@ fn damage_is_told_from_a_torn_write_by_what_follows() {
     let flipped = |at: u64| {
         let mut flipped = bytes.clone();
         flipped[usize::try_from(at).unwrap()] ^= 1;
-        let dir = directory_with(&flipped);
-        damage(&open(dir.path(), PLAIN).map(drop).unwrap_err())
+        gap(&read(&flipped).unwrap()).damage
     };
     assert_eq!(flipped(20), Damage::Header);
     assert_eq!(flipped(ends[1] + 8), Damage::BeforeWholeRecords); // the length
@@ -295,28 +371,25 @@ fn damage_names_the_record_and_where_it_stands() {
     let (mut bytes, _, ends) = small_log(PLAIN);
     bytes[usize::try_from(ends[1]).unwrap() + FRAME_HEADER_BYTES] ^= 1;
     let dir = directory_with(&bytes);
-    let LogError::Damaged { path, offset, record, .. } = open(dir.path(), PLAIN).map(drop).unwrap_err()
-    else {
-        panic!("not damaged");
-    };
-    assert_eq!((path, offset, record), (first_segment(dir.path()), ends[1], 2));
+    let found = replay::replay(dir.path(), IDENTITY).unwrap();
+    let Gap { path, offset, record, records, lacks, .. } = gap(&found);
+    assert_eq!((path, *offset, *record, *records), (&first_segment(dir.path()), ends[1], 2, 1));
+    assert_eq!(*lacks, [(1, Slot(1)), (2, Slot(2))]);
 }
 
 #[test]
 fn a_frame_that_was_lost_or_moved_is_damage() {
-    let (bytes, _, ends) = small_log(PLAIN);
+    let (bytes, records, ends) = small_log(PLAIN);
     let [boot, first, second, third] =
         <[u64; 4]>::try_from(ends).unwrap().map(|end| usize::try_from(end).unwrap());
-    let refused = |bytes: &[u8]| {
-        let dir = directory_with(bytes);
-        damage(&open(dir.path(), PLAIN).map(drop).unwrap_err())
-    };
     let lost = [&bytes[..first], &vec![0; second - first], &bytes[second..]].concat();
-    assert_eq!(refused(&lost), Damage::BeforeWholeRecords);
-    let twice = [&bytes[..third], &bytes[boot..first]].concat();
-    assert_eq!(refused(&twice), Damage::MayBeAcknowledged);
-    let cut_out = [&bytes[..first], &bytes[second..]].concat();
-    assert_ne!(refused(&cut_out), Damage::Undecodable);
+    let found = read(&lost).unwrap();
+    assert_eq!((gap(&found).damage, gap(&found).records), (Damage::BeforeWholeRecords, 1));
+    assert_accounts(&found, &records, "lost");
+    for moved in [[&bytes[..third], &bytes[boot..first]], [&bytes[..first], &bytes[second..]]] {
+        let error = read(&moved.concat()).unwrap_err();
+        assert_eq!(error.exit_code(), 22, "{error}");
+    }
 }
 
 #[test]
@@ -333,8 +406,9 @@ fn a_stale_frame_of_the_same_place_is_damage() {
         (fs::read(first_segment(dir.path())).unwrap(), ends)
     });
     let second = usize::try_from(ends[1]).unwrap();
-    let dir = directory_with(&[&new[..second], &old[second..]].concat());
-    assert_eq!(damage(&open(dir.path(), PLAIN).map(drop).unwrap_err()), Damage::Chain);
+    // What is stale might be all that follows, or what it should follow: nobody can tell what was promised last.
+    let error = read(&[&new[..second], &old[second..]].concat()).unwrap_err();
+    assert_eq!((error.exit_code(), damage(&error)), (22, Damage::Chain));
 }
 
 #[test]
@@ -348,18 +422,19 @@ fn segments_roll_over_and_any_that_lacks_its_end_is_damage() {
     let segments = segment::segments_in(dir.path()).unwrap();
     assert!(segments.len() > 5, "{segments:?}");
     let (log, recovery) = open(dir.path(), small).unwrap();
-    assert_eq!((recovery.records, recovery.boots), (records, 2));
+    assert_eq!((recovery.records, recovery.boots), (records.clone(), 2));
     drop(log);
 
     let path = segment::path_of(dir.path(), 2);
     let bytes = fs::read(&path).unwrap();
     for cut in [0, 30, SEGMENT_HEADER_BYTES, 300, bytes.len() - 400] {
         fs::write(&path, &bytes[..cut]).unwrap();
-        let error = open(dir.path(), small).map(drop).unwrap_err();
-        assert_eq!(error.exit_code(), 20, "cut at {cut}: {error}");
+        assert_accounts(&replay::replay(dir.path(), IDENTITY).unwrap(), &records, &format!("cut at {cut}"));
     }
     fs::remove_file(&path).unwrap();
-    assert_eq!(damage(&open(dir.path(), small).map(drop).unwrap_err()), Damage::SegmentMissing);
+    let found = replay::replay(dir.path(), IDENTITY).unwrap();
+    assert_accounts(&found, &records, "missing");
+    assert_eq!(gap(&found).damage, Damage::SegmentMissing);
 }
 
 #[test]
@@ -396,20 +471,24 @@ fn a_segment_of_another_server_among_ones_own_is_refused() {
     bytes[..SEGMENT_HEADER_BYTES].copy_from_slice(&header.encode());
     let dir = directory_with(&bytes);
     // A header that was swapped alone does not help either.
-    assert_eq!(damage(&Log::open(dir.path(), identity).map(drop).unwrap_err()), Damage::MayBeAcknowledged);
+    assert_eq!(Log::open(dir.path(), identity).map(drop).unwrap_err().exit_code(), 22);
 }
 
 #[test]
-fn a_later_format_is_refused_with_both_versions() {
-    let (mut bytes, ..) = small_log(PLAIN);
-    bytes[8] = 9;
-    let dir = directory_with(&bytes);
-    let error = open(dir.path(), PLAIN).map(drop).unwrap_err();
-    assert_eq!(error.exit_code(), 1);
-    assert!(
-        error.to_string().contains("format version 9") && error.to_string().contains("up to 1"),
-        "{error}"
-    );
+fn another_format_is_refused_with_both_versions() {
+    for other in [1, 9] {
+        let (mut bytes, ..) = small_log(PLAIN);
+        bytes[8] = other;
+        let dir = directory_with(&bytes);
+        let error = open(dir.path(), PLAIN).map(drop).unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        let said = error.to_string();
+        assert!(
+            said.contains(&format!("format version {other},")) && said.contains("reads version 2"),
+            "{said}"
+        );
+        assert!(fs::read(first_segment(dir.path())).unwrap() == bytes);
+    }
 }
 
 #[test]
@@ -442,23 +521,27 @@ fn after_a_failed_write_every_sync_fails() {
 
 proptest! {
     #[test]
-    fn whatever_happens_to_the_bytes_what_is_read_is_a_prefix_of_what_was_written(
+    fn whatever_happens_to_the_bytes_nothing_is_read_that_was_not_written(
         changes in vec((any::<Index>(), vec(any::<u8>(), 1..600)), 1..4),
         cut in any::<Index>(),
         is_filled in any::<bool>(),
     ) {
         static LOGS: LazyLock<[SmallLog; 2]> = LazyLock::new(|| [PLAIN, FILLED].map(small_log));
-        let (bytes, records, _) = &LOGS[usize::from(is_filled)];
+        let (bytes, records, ends) = &LOGS[usize::from(is_filled)];
         let mut bytes = bytes.clone();
         for (at, change) in changes {
-            let at = at.index(bytes.len());
+            let at = at.index(usize::try_from(ends[3]).unwrap());
             let end = bytes.len().min(at + change.len());
             bytes[at..end].copy_from_slice(&change[..end - at]);
         }
         bytes.truncate(cut.index(bytes.len() * 2)); // half of the time not at all
-        let dir = directory_with(&bytes);
-        if let Ok(recovery) = replay::replay(dir.path(), IDENTITY) {
-            prop_assert!(records.starts_with(&recovery.records));
+        if let Ok(found) = read(&bytes) {
+            let left = left_of(records, &found.records);
+            let lost: u64 = found.gaps.iter().map(|gap| gap.records).sum();
+            prop_assert!(found.torn.is_some() || found.gaps.is_empty() || left.len() as u64 + lost <= 3);
+            if found.gaps.is_empty() {
+                prop_assert!(records.starts_with(&found.records));
+            }
         }
     }
 }

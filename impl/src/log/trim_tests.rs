@@ -10,7 +10,7 @@ use spec::{Command, Durable, Record, Sessions, Slot, Snapshot, Span, View};
 use super::crash_tests::Disk;
 use super::faults::{self, Call};
 use super::tests::begun;
-use super::{Identity, Log, LogError, LogOptions, Recovery, examine, segment};
+use super::{Damage, Identity, Log, LogError, LogOptions, Recovery, examine, segment};
 use crate::driver::{checkpoint, start_of};
 use crate::payload::Payload;
 use crate::snapshot::Content;
@@ -160,17 +160,22 @@ fn any_byte_of_the_newest_snapshot_may_be_damaged_and_the_older_one_and_the_log_
 }
 
 #[test]
-fn a_log_whose_beginning_is_gone_without_a_snapshot_is_refused() {
+fn a_log_whose_beginning_is_gone_without_a_snapshot_says_what_it_lacks() {
     let home = tempfile::tempdir().unwrap();
     let (mut log, _) = open(home.path()).unwrap();
+    log.append(GROUP, &Record::Promise(VIEW));
     for slot in 1..=SLOTS {
         log.append(GROUP, &learnt(slot));
         log.sync().unwrap();
     }
     drop(log);
     fs::remove_file(segment::path_of(home.path(), 1)).unwrap();
-    let error = open(home.path()).unwrap_err();
-    assert_eq!(error.exit_code(), 20, "{error}");
+    let found = examine(home.path()).unwrap();
+    let [gap] = &found.gaps[..] else { panic!("{:?}", found.gaps) };
+    assert_eq!((gap.record, gap.damage), (1, Damage::SegmentMissing));
+    let [(GROUP, slot)] = gap.lacks[..] else { panic!("{gap:?}") };
+    assert!(slot.0 + 1 >= gap.records, "{gap:?}");
+    assert!(found.records.contains(&(GROUP, Record::Promise(VIEW))), "the promise is forgotten");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What is wrong with a data directory, in words: where, what it means, and what to do.
 
-use cluster::log::{Examination, LogError, SegmentState, TornTail};
+use cluster::log::{Examination, Gap, LogError, SegmentState, SnapshotSummary, TornTail};
 use serde_json::{Value, json};
 
 use super::Arguments;
@@ -42,7 +42,10 @@ pub(super) fn about(arguments: &Arguments, found: &Examination) -> Vec<Advice> {
         means: "the ids could not be compared".into(),
         action: "compare the directory with `data` in the server's configuration".into(),
     });
-    wrong_ids(arguments, found).into_iter().chain(problem).chain(torn).chain(identity).collect()
+    let gaps = found.gaps.iter().map(of_gap);
+    let snapshots = found.snapshots.iter().filter_map(of_snapshot);
+    let wrong = wrong_ids(arguments, found).into_iter();
+    wrong.chain(problem).chain(gaps).chain(snapshots).chain(torn).chain(identity).collect()
 }
 
 /// The directory is not the one that was asked for.
@@ -93,44 +96,69 @@ fn of_problem(problem: &LogError, found: &Examination) -> Advice {
             action: "what the message says, then look again".into(),
         };
     };
+    let unread = found.segments.iter().filter(|segment| segment.state == SegmentState::Unread).count();
+    let unread = match unread {
+        0 => String::new(),
+        count => format!(" ({count} later segments were not read)"),
+    };
     Advice {
         title: "damage",
         location: format!("{}, offset {offset}", path.display()),
         what: format!("record {record} {damage}"),
         means: format!(
-            "{}. A promise or a vote may be among what is lost, and a server that forgot one could break its word, \
-             so a node refuses to start here",
-            loss(found)
+            "nothing whole behind it says what this server promised or voted{unread}, and a server that forgot that could \
+             break its word, so a node refuses to start here"
         ),
-        action: "leave this server out: the others go on as long as they are a majority. Keep the directory as it is; \
-                 never start the server under its id on an empty directory or an older backup. If this is an \
-                 incomplete copy (a file missing, or copied while the server ran), copy it again from the \
-                 stopped server. Look at the disk (`dmesg`, `smartctl -a`), and at memory if the disk is well"
-            .into(),
+        action: format!(
+            "keep the directory as it is, and leave this server out until `cluster recover` has asked all others, which \
+             go on as long as they are a majority. Never start the server under its id on an empty directory or an \
+             older backup. If this is an incomplete copy (a file missing, or copied while the server ran), copy it \
+             again from the stopped server. {LOOK}"
+        ),
     }
 }
 
-/// How much the damage takes away.
-fn loss(found: &Examination) -> String {
-    let unread = found.segments.iter().filter(|segment| segment.state == SegmentState::Unread).count();
-    let unread = match unread {
-        0 => String::new(),
-        count => {
-            format!(", and {} not read", counted(count as u64, "later segment was", "later segments were"))
-        }
-    };
-    match found.stranded {
-        Some(stranded) => format!(
-            "{} lost, and {} on them{unread}",
-            counted(stranded.records_missing, "record is", "records are"),
-            counted(stranded.frames, "whole frame behind rests", "whole frames behind rest")
+/// What to look at where a disk did not keep what was written.
+const LOOK: &str = "Look at the disk (`dmesg`, `smartctl -a`), and at memory if the disk is well";
+
+fn of_gap(gap: &Gap) -> Advice {
+    let end =
+        if gap.end_path == gap.path { String::new() } else { format!(" of {}", gap.end_path.display()) };
+    let location = format!("{}, offset {} to {}{end}", gap.path.display(), gap.offset, gap.end_offset);
+    if gap.is_harmless() {
+        return Advice {
+            title: "damage without loss",
+            location,
+            what: format!("record {} {}", gap.record, gap.damage),
+            means: "what stood there follows from the rest".into(),
+            action: format!("start the server as usual. {LOOK}"),
+        };
+    }
+    let lacks = gap.lacks.iter().map(|(group, slot)| format!("group {group} up to slot {slot}"));
+    Advice {
+        title: "damage",
+        location,
+        what: format!("record {} {}", gap.record, gap.damage),
+        means: format!(
+            "{} lost. What this server promised is known from what follows; what it voted for is not, so it does not \
+             vote until it has learnt all of it again ({})",
+            if gap.records == 1 { "1 record is".into() } else { format!("{} records are", gap.records) },
+            lacks.collect::<Vec<_>>().join(", ")
         ),
-        None => {
-            format!("how many records are lost is unknown: nothing whole follows in this segment{unread}")
-        }
+        action: format!(
+            "start the server as usual: it fetches what it lacks from the others, and the damaged file goes once two \
+             snapshots stand for it. {LOOK}"
+        ),
     }
 }
 
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
+fn of_snapshot(snapshot: &SnapshotSummary) -> Option<Advice> {
+    let damage = snapshot.damage.as_ref()?;
+    Some(Advice {
+        title: "damaged snapshot",
+        location: snapshot.path.display().to_string(),
+        what: damage.clone(),
+        means: "the older snapshot and the log make up for it, or another server's snapshot".into(),
+        action: format!("start the server as usual. {LOOK}"),
+    })
 }

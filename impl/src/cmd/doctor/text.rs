@@ -36,6 +36,9 @@ impl Diagnosis<'_> {
             text.push_str(up_to);
             text.push_str(&section(&self.group_table()));
         }
+        if !found.snapshots.is_empty() {
+            text.push_str(&section(&self.snapshot_table()));
+        }
         self.advice.iter().for_each(|advice| text.push_str(&paragraph(advice)));
         text
     }
@@ -50,6 +53,21 @@ impl Diagnosis<'_> {
             row.extend(numbers.map(|number| number.to_string()));
             row.push(state_name(segment.state).into());
             table.add_row(row);
+        }
+        table
+    }
+
+    fn snapshot_table(&self) -> Table {
+        let mut table = Table::new();
+        table.set_header(["SNAPSHOT", "GROUP", "UP TO SLOT", "BYTES", "STATE"]);
+        for snapshot in &self.found.snapshots {
+            table.add_row([
+                snapshot.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                snapshot.group.to_string(),
+                snapshot.slot.to_string(),
+                snapshot.bytes.to_string(),
+                if snapshot.damage.is_some() { "damaged" } else { "whole" }.into(),
+            ]);
         }
         table
     }
