@@ -1,6 +1,6 @@
 //! One server of Leasehold as a process of its own: [`servers`](crate::servers) starts this very program.
 
-use std::io::Read;
+use std::io::BufRead;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,6 +8,9 @@ use cluster::config::NodeConfig;
 use cluster::exit::{Exit, Failure};
 use cluster::kv::Store;
 use cluster::node::Node;
+
+/// The line on standard input that has the server stand for election.
+pub(crate) const STAND: &str = "stand";
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -20,8 +23,11 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let config = NodeConfig::load(&arguments.config).map_err(|error| Failure::new(Exit::Usage, error))?;
     let node = Node::start(&config, Store::default()).map_err(|error| Failure::new(error.exit(), error))?;
-    // Nothing is ever written to it: reading ends when the other end is closed, however that came about.
-    let _ = std::io::stdin().read(&mut [0]);
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        if line == STAND {
+            node.stand();
+        }
+    }
     node.stop().map_err(|error| Failure::new(Exit::Runtime, error))?;
     Ok(Exit::Done)
 }

@@ -1,7 +1,7 @@
 //! Servers of Leasehold for an experiment, each a process of its own, none of which outlives it.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,6 +13,8 @@ use cluster::exit::{Exit, Failure};
 use cluster::node::GROUP;
 use cluster::secure::{Entropy, KeyFileError, PrivateKey, Secret};
 use tempfile::TempDir;
+
+use crate::node::STAND;
 
 const CLIENT_KEY: &str = "client.key";
 const SECRET: &str = "cluster.secret";
@@ -87,6 +89,23 @@ impl Servers {
             .map_err(|error| failure(&format!("the process of server {server}"), &error))?;
         self.children[usize::from(server)] = Some(child);
         Ok(())
+    }
+
+    /// Kills a server as a power failure would (SIGKILL).
+    pub(crate) fn kill(&mut self, server: u8) -> Result<(), Failure> {
+        let Some(mut child) = self.children[usize::from(server)].take() else { return Ok(()) };
+        child
+            .kill()
+            .and_then(|()| child.wait())
+            .map(drop)
+            .map_err(|error| failure(&format!("the process of server {server}"), &error))
+    }
+
+    /// Has a server stand for election, whoever leads.
+    pub(crate) fn stand(&mut self, server: u8) -> Result<(), Failure> {
+        let child = self.children[usize::from(server)].as_mut();
+        let Some(input) = child.and_then(|child| child.stdin.as_mut()) else { return Ok(()) };
+        writeln!(input, "{STAND}").map_err(|error| failure(&format!("the ear of server {server}"), &error))
     }
 
     /// Where a client finds them, and its keys.
