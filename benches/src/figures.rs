@@ -85,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     }
     fs::create_dir_all(&arguments.out).map_err(|error| cannot_write(&arguments.out, &error))?;
     fs::create_dir_all(&arguments.data).map_err(|error| cannot_write(&arguments.data, &error))?;
-    let lab = Lab::new(arguments.quick, arguments.data.clone())?;
+    let lab = Lab::new(arguments.quick, &arguments.data)?;
     let mut figures = Vec::new();
     for (names, experiment) in EXPERIMENTS {
         if names.iter().any(|name| wanted(&name)) {

@@ -48,6 +48,12 @@ pub struct NodeConfig {
     /// How much faster one server's clock may run than another's, in millionths.
     #[serde(default = "default_drift_ppm")]
     pub drift_ppm: u32,
+    /// How many promises elect a leader; a majority if not given. Together with `phase2_quorum` more than there are
+    /// servers. The same at every server.
+    pub phase1_quorum: Option<u8>,
+    /// How many servers must have an update on disk before it is acknowledged, and how many make a lease; a majority if not
+    /// given. The same at every server.
+    pub phase2_quorum: Option<u8>,
     /// How many updates a leader may have under way at once.
     #[serde(default = "default_window")]
     pub window: usize,
@@ -159,6 +165,8 @@ impl NodeConfig {
             lease_ms: default_lease_ms(),
             renew_ms: None,
             drift_ppm: default_drift_ppm(),
+            phase1_quorum: None,
+            phase2_quorum: None,
             window: default_window(),
             window_bytes: default_window_bytes(),
             waiting: default_waiting(),
@@ -260,6 +268,8 @@ impl NodeConfig {
             config.renew_interval = millis(i64::from(renew_ms));
         }
         config.drift_ppm = self.drift_ppm;
+        config.phase1_quorum = self.phase1_quorum.unwrap_or(config.phase1_quorum);
+        config.phase2_quorum = self.phase2_quorum.unwrap_or(config.phase2_quorum);
         config.window = self.window;
         config.window_bytes = self.window_bytes;
         config.slots_ahead_max = config.slots_ahead_max.max(self.window as u64);
@@ -299,6 +309,19 @@ mod tests {
             assert_eq!(protocol.lease_term == Span::ZERO, lease_ms == 0);
             assert!(protocol.election_timeout > Span::ZERO);
         }
+    }
+
+    #[test]
+    fn quorums_are_majorities_unless_given_and_two_that_could_miss_each_other_are_refused() {
+        let quorums = |lines: &str| {
+            let config: NodeConfig = toml::from_str(&format!("{lines}{MINIMAL}")).unwrap();
+            config.protocol().map(|protocol| (protocol.phase1_quorum, protocol.phase2_quorum))
+        };
+        assert_eq!(quorums(""), Ok((2, 2)));
+        assert_eq!(quorums("phase1_quorum = 2\nphase2_quorum = 1\n"), Ok((2, 1)));
+        assert_eq!(quorums("phase1_quorum = 1\nphase2_quorum = 1\n"), Err(ConfigError::Quorums));
+        assert_eq!(quorums("phase2_quorum = 3\n"), Err(ConfigError::Quorums));
+        assert_eq!(quorums("phase1_quorum = 0\n"), Err(ConfigError::Quorums));
     }
 
     #[test]

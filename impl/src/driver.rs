@@ -16,6 +16,7 @@ mod inbox;
 mod learnt;
 mod local;
 pub(crate) mod outbox;
+mod settings;
 mod snapshots;
 mod transfer;
 mod watching;
@@ -46,6 +47,7 @@ use inbox::Inbox;
 use local::Local;
 pub use local::{Learnt, SessionLost};
 use outbox::Outbox;
+use settings::Known;
 use snapshots::Start;
 #[cfg(test)]
 pub(crate) use snapshots::start_of;
@@ -84,6 +86,10 @@ pub struct Driver<C, D, N, S> {
     outbox: Outbox,
     /// The highest incarnation heard of each server: what an older one still says is void.
     incarnations: Vec<u64>,
+    /// What is known of each server's settings.
+    peers_settings: Vec<Known>,
+    /// Whether the peers were told this server's.
+    introduced: bool,
     effects: Effects<Payload>,
     to_self: VecDeque<(u16, Message<Payload>)>,
     /// Messages that wait for the disk.
@@ -113,6 +119,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             inbox: Some(Inbox::new(identity.cluster)),
             outbox: Outbox::new(origin, identity.datagram_bytes.saturating_sub(network.overhead())),
             incarnations: vec![0; identity.addresses.len()],
+            peers_settings: vec![Known::default(); identity.addresses.len()],
+            introduced: false,
             watch: Watch::new(clock.now()),
             identity,
             clock,
@@ -170,6 +178,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     /// # Errors
     /// If the disk or the socket failed: nothing that waited was sent, and the driver must not be used again.
     pub fn step(&mut self) -> Result<(), Stopped> {
+        self.introduce();
         let wait = self.next_wait();
         self.network.wait(wait)?;
         self.receive_all()?;

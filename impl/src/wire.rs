@@ -24,6 +24,28 @@ pub enum Between<M> {
     Beat(Box<Beat>),
     /// What the sender's state is, for comparison.
     StateHash(StateHash),
+    /// The settings with which the sender runs, which must be the receiver's, too.
+    Settings {
+        /// The settings.
+        settings: Settings,
+        /// Whether the receiver is to tell its own.
+        asks: bool,
+    },
+}
+
+/// What must be the same at all servers, or they could choose different values, or come to different states.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Settings {
+    /// How many servers there are.
+    pub servers: u8,
+    /// How many promises establish a view.
+    pub phase1_quorum: u8,
+    /// How many votes choose a value.
+    pub phase2_quorum: u8,
+    /// How many groups each server has.
+    pub groups: u16,
+    /// How many client sessions are kept.
+    pub sessions: u64,
 }
 
 /// A hash of every update up to a slot and its result.

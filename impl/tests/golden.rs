@@ -10,7 +10,7 @@ use std::{env, fs};
 use cluster::datagram::{DATAGRAM_BYTES_MIN, Origin, Packer, Sender, Unpacker, decode};
 use cluster::log::{Identity, Log, LogOptions};
 use cluster::payload::Payload;
-use cluster::wire::{Between, Edition, SnapshotAsk, SnapshotPiece, StateHash};
+use cluster::wire::{Between, Edition, Settings, SnapshotAsk, SnapshotPiece, StateHash};
 use spec::{
     Command, Config, Durable, Effects, LocalTime, Message, Paxos, Record, Replica, Report, RequestId,
     ServerId, SessionId, Slot, Snapshot, Span, Update, View,
@@ -141,7 +141,8 @@ fn datagram_lines() -> Vec<Line> {
     packer.push(260, &Between::<Message<Payload>>::Stand, |_| panic!("it fills no datagram")).unwrap();
     packer.flush(|datagram| lines.push(("stand", datagram.to_vec())));
     let edition = Edition { slot: Slot(9), bytes: 300, checksum: 0xC0FFEE };
-    let snapshots: [(_, Between<Message<Payload>>); 3] = [
+    let settings = Settings { servers: 5, phase1_quorum: 4, phase2_quorum: 2, groups: 3, sessions: 16_384 };
+    let others: [(_, Between<Message<Payload>>); 4] = [
         (
             "snapshot-ask",
             Between::SnapshotAsk(SnapshotAsk { least: Slot(7), edition: Some(edition), offset: 200 }),
@@ -151,8 +152,9 @@ fn datagram_lines() -> Vec<Line> {
             Between::SnapshotPiece(SnapshotPiece { edition, offset: 200, bytes: Payload::from("abc") }),
         ),
         ("state-hash", Between::StateHash(StateHash { slot: Slot(64), hash: 0xC0FFEE })),
+        ("settings", Between::Settings { settings, asks: true }),
     ];
-    for (name, message) in snapshots {
+    for (name, message) in others {
         packer.push(260, &message, |_| panic!("it fills no datagram")).unwrap();
         packer.flush(|datagram| lines.push((name, datagram.to_vec())));
     }

@@ -13,7 +13,7 @@ use cluster::network::Udp;
 use cluster::payload::Payload;
 use cluster::rng::Rng;
 use cluster::spec::{Message, ServerId, Slot};
-use cluster::wire::Between;
+use cluster::wire::{Between, Settings};
 
 const CLUSTER: u64 = 1;
 const GROUP: u16 = 0;
@@ -39,6 +39,15 @@ fn a_snapshot_that_is_offered_and_never_comes_changes_nothing() {
 
     let origin = Origin { cluster: CLUSTER, sender: Sender::Server(1), incarnation: 1 };
     let mut packer = Packer::new(origin, config.datagram_bytes);
+    let settings = Settings {
+        servers: 3,
+        phase1_quorum: 2,
+        phase2_quorum: 2,
+        groups: 1,
+        sessions: config.sessions as u64,
+    };
+    let introduction: Between<Message<Payload>> = Between::Settings { settings, asks: false };
+    packer.push(GROUP, &introduction, |_| panic!("settings fill no datagram")).unwrap();
     let offer: Between<Message<Payload>> = Between::Protocol(Message::SnapshotOffer { slot: Slot(9) });
     packer.push(GROUP, &offer, |_| panic!("an offer fills no datagram")).unwrap();
     packer.flush(|datagram| {

@@ -1,7 +1,7 @@
 //! What all experiments share: how servers are started and loaded, what is asked of them, and the colours.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
@@ -37,7 +37,7 @@ pub(super) struct Lab {
 }
 
 impl Lab {
-    pub(super) fn new(quick: bool, data: PathBuf) -> Result<Self, Failure> {
+    pub(super) fn new(quick: bool, data: &Path) -> Result<Self, Failure> {
         let data = data
             .canonicalize()
             .map_err(|error| Failure::new(Exit::Runtime, format!("{}: {error}", data.display())))?;

@@ -47,7 +47,7 @@ pub(super) fn html(figures: &[Figure], setting: &[String]) -> String {
         if of_paper.is_empty() {
             continue;
         }
-        let _ = write!(html, "<h2>{}</h2>\n<p>{}</p>\n", escaped(paper), escaped(about));
+        let _ = writeln!(html, "<h2>{}</h2>\n<p>{}</p>", escaped(paper), escaped(about));
         of_paper.into_iter().for_each(|figure| add(&mut html, figure));
     }
     html + "</body>\n</html>\n"
@@ -55,17 +55,17 @@ pub(super) fn html(figures: &[Figure], setting: &[String]) -> String {
 
 fn add(html: &mut String, figure: &Figure) {
     let Figure { name, title, shows, how, .. } = figure;
-    let _ = write!(
+    let _ = writeln!(
         html,
-        "<section id=\"{name}\">\n<h3><a href=\"#{name}\">{name}</a> {}</h3>\n<p class=\"shows\">{}</p>\n",
+        "<section id=\"{name}\">\n<h3><a href=\"#{name}\">{name}</a> {}</h3>\n<p class=\"shows\">{}</p>",
         escaped(title),
         escaped(shows)
     );
     html.push_str("<div class=\"plots\">\n");
     for (at, plot) in figure.plots.iter().enumerate() {
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<figure>{}<figcaption>{} <a href=\"{}\">SVG</a></figcaption></figure>\n",
+            "<figure>{}<figcaption>{} <a href=\"{}\">SVG</a></figcaption></figure>",
             plot.svg(),
             escaped(&plot.title),
             svg_name(figure, at)
@@ -77,7 +77,7 @@ fn add(html: &mut String, figure: &Figure) {
     }
     let _ = write!(
         html,
-        "<p class=\"how\">{} <a href=\"{name}.csv\">Data (CSV)</a></p>\n</section>\n",
+        "<p class=\"how\">{} <a href=\"{name}.csv\">Data (CSV)</a></p>\n</section>",
         escaped(how)
     );
 }

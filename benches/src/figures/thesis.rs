@@ -218,7 +218,7 @@ const RIVAL_PAUSE: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Lets servers 0 and 1 compete until `until`. How often the lead changed hands between them.
-fn compete(stage: Stage<'_>, pause: Duration, until: Duration) -> Result<usize, Failure> {
+fn compete(stage: &mut Stage<'_>, pause: Duration, until: Duration) -> Result<usize, Failure> {
     let (mut led, mut last, mut turns) = (BTreeMap::from([(0, 0.0), (1, 0.0)]), None, 0);
     while stage.now() < until.as_secs_f64() {
         let leaders = stage.leaders();
@@ -298,8 +298,8 @@ pub(super) fn two_leaders(lab: &Lab) -> Result<Vec<Figure>, Failure> {
     for Rivalry { name, settings, competes, colour, thesis } in arrangements {
         let mut cluster = lab.start(3, settings)?;
         let load = lab.load(MANY_CLIENTS, seconds);
-        let (measured, turns) = lab.run_with(&mut cluster, &load, |stage| {
-            if competes { compete(stage, pause, load.duration) } else { Ok(0) }
+        let (measured, turns) = lab.run_with(&mut cluster, &load, |mut stage| {
+            if competes { compete(&mut stage, pause, load.duration) } else { Ok(0) }
         })?;
         let points = cumulative(&measured.updates);
         points.iter().for_each(|&(ms, part)| data.push(row![name, ms, part]));

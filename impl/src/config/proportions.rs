@@ -89,6 +89,27 @@ impl NodeConfig {
             "drift_ppm",
             format!("each fail-over waits longer by {} % of the lease", drift / 5_000),
         );
+        let majority = count / 2 + 1;
+        let quorum = |given: Option<u8>| given.map_or(majority, usize::from);
+        let (elects, chooses) = (quorum(self.phase1_quorum), quorum(self.phase2_quorum));
+        warn(
+            elects <= majority,
+            "phase1_quorum",
+            format!("a leader that fails is replaced only while {elects} of the {count} servers are up"),
+        );
+        warn(
+            chooses <= majority,
+            "phase2_quorum",
+            format!("updates are acknowledged only while {chooses} of the {count} servers are up"),
+        );
+        warn(
+            elects + chooses <= count + 1,
+            "phase1_quorum",
+            format!(
+                "{elects} and {chooses} are more than is needed: together they need not exceed {}",
+                count + 1
+            ),
+        );
         warn(
             self.datagram_bytes <= UNFRAGMENTED_BYTES,
             "datagram_bytes",
@@ -112,7 +133,7 @@ mod tests {
     #[test]
     fn each_unwise_setting_is_named_and_the_defaults_are_not() {
         type Change = fn(&mut NodeConfig);
-        let table: [(Change, &[&str]); 13] = [
+        let table: [(Change, &[&str]); 16] = [
             (|_| {}, &[]),
             (|it| it.lease_ms = 0, &[]),
             (|it| it.servers[2] = it.servers[0], &["servers"]),
@@ -125,6 +146,9 @@ mod tests {
             (|it| it.renew_ms = Some(300), &[]),
             (|it| it.drift_ppm = 199, &["drift_ppm"]),
             (|it| it.drift_ppm = 100_001, &["drift_ppm"]),
+            (|it| (it.phase1_quorum, it.phase2_quorum) = (Some(3), Some(1)), &["phase1_quorum"]),
+            (|it| (it.phase1_quorum, it.phase2_quorum) = (Some(1), Some(3)), &["phase2_quorum"]),
+            (|it| it.phase2_quorum = Some(3), &["phase2_quorum", "phase1_quorum"]),
             (|it| it.datagram_bytes = 1_473, &["datagram_bytes"]),
         ];
         for (at, (change, keys)) in table.into_iter().enumerate() {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use spec::{Command, RequestId, ServerId};
 
 use super::group::Asker;
+use super::settings::Known;
 use super::{Driver, Stopped};
 use crate::clock::Clock;
 use crate::datagram::{self, Received, Unpacker};
@@ -71,12 +72,18 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             return false;
         }
         let known = &mut self.incarnations[index];
-        *known = (*known).max(incarnation);
+        if incarnation > *known {
+            *known = incarnation;
+            self.peers_settings[index] = Known::default(); // It may have been configured anew.
+        }
         *known == incarnation
     }
 
     fn on_message(&mut self, group: u16, from: ServerId, body: &[u8]) {
         match datagram::decode(body) {
+            Ok(Between::Settings { settings, asks }) => self.on_settings(from, settings, asks),
+            Ok(Between::Beat(beat)) => self.on_beat(from, *beat),
+            Ok(_) if !self.agrees(from) => {}
             Ok(Between::Protocol(message)) => {
                 self.heard.note(group, from, &message, self.clock.now());
                 self.input(group, |replica, now, effects| replica.receive(from, message, now, effects));
@@ -84,7 +91,6 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             Ok(Between::Stand) => self.stand(group),
             Ok(Between::SnapshotAsk(ask)) => self.on_snapshot_ask(group, from, ask),
             Ok(Between::SnapshotPiece(piece)) => self.on_snapshot_piece(group, from, piece),
-            Ok(Between::Beat(beat)) => self.on_beat(from, *beat),
             Ok(Between::StateHash(report)) => self.on_state_hash(group, from, report),
             Err(_) => self.counters.frames_dropped += 1,
         }
