@@ -1,10 +1,11 @@
 //! `benches figures`: the experiments of the papers, on this machine, and their figures redrawn: data as CSV, plots as SVG,
 //! and one page with each plot beside the paper's numbers, where it gives any.
 //!
-//! An experiment ([`thesis`], [`table_of_keys`], [`store`], [`messages`]) makes [`Figure`]s; what a figure says of itself is a
+//! An experiment ([`thesis`], [`traces`], [`store`], [`messages`]) makes [`Figure`]s; what a figure says of itself is a
 //! sentence whose numbers are taken from the data.
 
 mod lab;
+mod messages;
 mod page;
 mod stats;
 mod store;
@@ -60,7 +61,7 @@ pub(crate) struct Figure {
 type Experiment = fn(&Lab) -> Result<Vec<Figure>, Failure>;
 
 /// The experiments in the order of the page, and the figures that each makes.
-const EXPERIMENTS: [(&[&str], Experiment); 7] = [
+const EXPERIMENTS: [(&[&str], Experiment); 9] = [
     (&["001-6.1", "001-6.2"], thesis::single_leader),
     (&["001-6.3"], thesis::window),
     (&["001-6.4"], thesis::two_leaders),
@@ -68,6 +69,8 @@ const EXPERIMENTS: [(&[&str], Experiment); 7] = [
     (&["003-4.2"], store::steady_state),
     (&["003-4.3"], store::configuration_sizes),
     (&["003-4.4"], traces::failures),
+    (&["003-4.5"], store::quorum_sizes),
+    (&["messages"], messages::per_update),
 ];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {

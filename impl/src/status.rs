@@ -113,4 +113,8 @@ pub struct Counters {
     pub snapshots_fetched: u64,
     /// Snapshots that could not be written.
     pub snapshots_failed: u64,
+    /// Messages sent, to servers and clients; several share a datagram.
+    pub messages_out: u64,
+    /// Bytes of the datagrams sent, without what keys add to each.
+    pub bytes_out: u64,
 }

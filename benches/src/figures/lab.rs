@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use cluster::client::{Client, Destination, survey};
 use cluster::exit::{Exit, Failure};
 use cluster::load::{self, Distribution, Keys, Load, Measured};
-use cluster::status::Standing;
+use cluster::status::{Counters, Standing};
 
 use crate::plot::Colour;
 use crate::servers::{Servers, Setup};
@@ -20,6 +20,8 @@ use crate::servers::{Servers, Setup};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a server's status may take.
 const SURVEY_PATIENCE: Duration = Duration::from_millis(300);
+/// How long servers may take to say what they have counted.
+const COUNTERS_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a load runs before it is measured.
 const WARM_UP: Duration = Duration::from_millis(500);
 /// How many keys a load touches.
@@ -91,6 +93,25 @@ impl Lab {
         self.run_destination(&servers.destination()?, load, || {})
     }
 
+    /// Runs a load, and counts what all servers did for it.
+    pub(super) fn run_counted(&self, servers: &Servers, load: &Load) -> Result<(Measured, Counted), Failure> {
+        let destination = servers.destination()?;
+        let (mut before, counters) = (Vec::new(), || counters_of(&destination));
+        let measured = self.run_destination(&destination, load, || before = counters())?;
+        let after = counters();
+        let mut counted = Counted::default();
+        for (old, new) in before.into_iter().zip(after) {
+            let (Some(old), Some(new)) = (old, new) else {
+                return Err(Failure::new(Exit::Runtime, "a server does not say what it has counted"));
+            };
+            counted.updates = counted.updates.max(new.applied.saturating_sub(old.applied));
+            counted.messages += new.messages_out.saturating_sub(old.messages_out);
+            counted.datagrams += new.datagrams_out.saturating_sub(old.datagrams_out);
+            counted.bytes += new.bytes_out.saturating_sub(old.bytes_out);
+        }
+        Ok((measured, counted))
+    }
+
     fn run_destination(
         &self,
         destination: &Destination,
@@ -151,6 +172,28 @@ impl Lab {
             },
         ]
     }
+}
+
+/// What servers sent for so many updates, all together.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(super) struct Counted {
+    updates: u64,
+    messages: u64,
+    datagrams: u64,
+    bytes: u64,
+}
+
+impl Counted {
+    /// Messages, datagrams and bytes for each update.
+    #[expect(clippy::cast_precision_loss, reason = "they are shown with a few digits")]
+    pub(super) fn each(&self) -> [f64; 3] {
+        [self.messages, self.datagrams, self.bytes].map(|count| count as f64 / self.updates.max(1) as f64)
+    }
+}
+
+fn counters_of(destination: &Destination) -> Vec<Option<Counters>> {
+    let heard = survey(destination, COUNTERS_PATIENCE).unwrap_or_default();
+    heard.into_iter().map(|(_, status)| status.map(|status| status.counters)).collect()
 }
 
 /// Servers under load.

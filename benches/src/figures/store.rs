@@ -94,18 +94,6 @@ pub(super) fn configuration_sizes(lab: &Lab) -> Result<Vec<Figure>, Failure> {
     for &(servers, latency, rate) in &means {
         beside.push(row![servers, latency.mean, latency.margin, rate.mean, rate.margin]);
     }
-    let series = |name: String, colour, of: fn(&(f64, Mean, Mean)) -> Mean| {
-        let points = means.iter().map(|row| (row.0, of(row).mean)).collect();
-        let mut series = Series::new(name, colour, Mark::LineWithDots, points);
-        series.intervals = means
-            .iter()
-            .map(|row| {
-                let (low, high) = of(row).interval();
-                (row.0, low, high)
-            })
-            .collect();
-        series
-    };
     let plot = |title: &str, y: &str, series: Series| Plot {
         title: title.into(),
         size: Size::Half,
@@ -139,15 +127,122 @@ pub(super) fn configuration_sizes(lab: &Lab) -> Result<Vec<Figure>, Failure> {
             plot(
                 "Latency by number of servers",
                 "mean latency of an update, ms",
-                series("1 client, with 95 % intervals".into(), Colour::Sky, |row| row.1),
+                with_intervals("1 client, with 95 % intervals".into(), Colour::Sky, &means, |row| row.1),
             ),
             plot(
                 "Throughput by number of servers",
                 "updates a second",
-                series(format!("{MANY_CLIENTS} clients, with 95 % intervals"), Colour::Blue, |row| row.2),
+                with_intervals(
+                    format!("{MANY_CLIENTS} clients, with 95 % intervals"),
+                    Colour::Blue,
+                    &means,
+                    |row| row.2,
+                ),
             ),
         ],
         beside: Some(beside),
         data,
     }])
+}
+
+/// 4.5: sizes of the two quorums.
+pub(super) fn quorum_sizes(lab: &Lab) -> Result<Vec<Figure>, Failure> {
+    const SERVERS: u8 = 5;
+    let sizes = lab.some(&[1_u8, 2, 3, 4, 5]);
+    let mut data =
+        Table::new(&["phase1_quorum", "phase2_quorum", "clients", "run", "updates_per_s", "mean_ms"]);
+    let mut beside = Table::new(&[
+        "q1",
+        "q2",
+        "1 client, mean ms",
+        "95 % ±",
+        "64 clients, updates/s",
+        "95 % ± ",
+        "survives",
+    ]);
+    let mut means = Vec::new();
+    for &chooses in &sizes {
+        let elects = SERVERS + 1 - chooses;
+        let cluster =
+            lab.start(SERVERS, &format!("phase1_quorum = {elects}\nphase2_quorum = {chooses}\n"))?;
+        let mut measured = [Vec::new(), Vec::new()];
+        for run in 0..lab.runs(7) {
+            for (clients, values) in [1, MANY_CLIENTS].into_iter().zip(&mut measured) {
+                let one = lab.run(&cluster, &lab.load(clients, 1.0))?;
+                let mean = mean_ms(&one.updates);
+                data.push(row![elects, chooses, clients, run + 1, per_second(&one), mean]);
+                values.push(if clients == 1 { mean } else { per_second(&one) });
+            }
+        }
+        let [latency, rate] = measured.map(|values| Mean::of(&values));
+        let survives = SERVERS - elects.max(chooses);
+        beside.push(row![elects, chooses, latency.mean, latency.margin, rate.mean, rate.margin, survives]);
+        means.push((f64::from(chooses), latency, rate));
+    }
+    let (least, majority, all) = (means[0].1, means[means.len() / 2].1, means[means.len() - 1].1);
+    let ticks = || sizes.iter().copied().map(f64::from);
+    let plot = |title: &str, y: &str, series: Series| Plot {
+        title: title.into(),
+        size: Size::Half,
+        x: Axis::linear("q2, votes that choose (q1 + q2 = 6)").with_ticks(ticks()),
+        y: Axis::linear(y),
+        series: vec![series],
+        moments: Vec::new(),
+    };
+    Ok(vec![Figure {
+        name: "003-4.5",
+        title: "Quorum sizes".into(),
+        shows: format!(
+            "Of 5 servers, an update that {} must have on disk takes one client {} ± {} ms, one that {} must have {} ± {} ms, and one that \
+             {} must have {} ± {} ms.",
+            sizes[0],
+            short(least.mean),
+            short(least.margin),
+            sizes[sizes.len() / 2],
+            short(majority.mean),
+            short(majority.margin),
+            sizes[sizes.len() - 1],
+            short(all.mean),
+            short(all.margin)
+        ),
+        how: format!(
+            "5 servers, phase1_quorum (q1) + phase2_quorum (q2) = 6, the least that is safe; {} runs of 1 s for each, 95 % confidence \
+             intervals by Student's t. A small q2 is for fast updates, but a server that fails may hold what only it has: 'survives' is \
+             how many may fail without updates or elections stopping.",
+            means[0].1.runs
+        ),
+        plots: vec![
+            plot(
+                "Latency by size of the phase 2 quorum",
+                "mean latency of an update, ms",
+                with_intervals("1 client, with 95 % intervals".into(), Colour::Sky, &means, |row| row.1),
+            ),
+            plot(
+                "Throughput by size of the phase 2 quorum",
+                "updates a second",
+                with_intervals(
+                    format!("{MANY_CLIENTS} clients, with 95 % intervals"),
+                    Colour::Blue,
+                    &means,
+                    |row| row.2,
+                ),
+            ),
+        ],
+        beside: Some(beside),
+        data,
+    }])
+}
+
+/// What was varied, and the means of latency and rate.
+type Row = (f64, Mean, Mean);
+
+fn with_intervals(name: String, colour: Colour, rows: &[Row], of: fn(&Row) -> Mean) -> Series {
+    let points = rows.iter().map(|row| (row.0, of(row).mean)).collect();
+    let mut series = Series::new(name, colour, Mark::LineWithDots, points);
+    let interval = |row: &Row| {
+        let (low, high) = of(row).interval();
+        (row.0, low, high)
+    };
+    series.intervals = rows.iter().map(interval).collect();
+    series
 }

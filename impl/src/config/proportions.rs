@@ -103,7 +103,7 @@ impl NodeConfig {
             format!("updates are acknowledged only while {chooses} of the {count} servers are up"),
         );
         warn(
-            elects + chooses <= count + 1,
+            (self.phase1_quorum, self.phase2_quorum) == (None, None) || elects + chooses <= count + 1,
             "phase1_quorum",
             format!(
                 "{elects} and {chooses} are more than is needed: together they need not exceed {}",

@@ -59,8 +59,9 @@ impl Outbox {
             self.unsent.push(to);
         }
         let pushed = destination.packer.push(group, body, |datagram| send(network, to, datagram, counters));
-        if pushed.is_err() {
-            counters.messages_too_long += 1;
+        match pushed {
+            Ok(()) => counters.messages_out += 1,
+            Err(_) => counters.messages_too_long += 1,
         }
     }
 
@@ -81,6 +82,7 @@ impl Outbox {
 fn send<N: Network>(network: &mut N, to: SocketAddr, datagram: &[u8], counters: &mut Counters) {
     if network.send(to, datagram) {
         counters.datagrams_out += 1;
+        counters.bytes_out += datagram.len() as u64;
     } else {
         counters.datagrams_unsent += 1;
     }

@@ -130,6 +130,8 @@ fn counters(report: &Report, to: &mut DescriptorEncoder<'_>) -> Result<(), Error
         ("slow_syncs", "Syncs of the disk that took 100 ms or more", tally.slow_syncs),
         ("received_datagrams", "Datagrams received", counters.datagrams_in),
         ("sent_datagrams", "Datagrams sent", counters.datagrams_out),
+        ("sent_messages", "Messages sent; several share a datagram", counters.messages_out),
+        ("sent_bytes", "Bytes of datagrams sent, without what keys add", counters.bytes_out),
         ("unsent_datagrams", "Datagrams that the operating system did not take", counters.datagrams_unsent),
         ("dropped_frames", "Frames dropped: no message, or of no group", counters.frames_dropped),
         (
