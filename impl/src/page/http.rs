@@ -40,7 +40,13 @@ impl Request {
     pub(super) fn parse(head: &[u8]) -> Result<Self, u16> {
         let head = std::str::from_utf8(head).map_err(|_| 400_u16)?;
         let mut lines = head.split("\r\n");
-        let mut words = lines.next().unwrap_or_default().split(' ');
+        let first = lines.next().unwrap_or_default();
+        // A line ends with both characters; others of their kind could make others see other lines (RFC 9112, 2.2).
+        let is_odd = |line: &str| line.contains(|c: char| c.is_control() && c != '\t');
+        if first.contains(char::is_control) || lines.clone().any(is_odd) {
+            return Err(400);
+        }
+        let mut words = first.split(' ');
         let (Some(method), Some(target), Some("HTTP/1.1" | "HTTP/1.0"), None) =
             (words.next(), words.next(), words.next(), words.next())
         else {
@@ -99,7 +105,9 @@ pub(super) fn read(connection: &mut TcpStream) -> Result<Request, u16> {
 /// another site that has its own name point here (DNS rebinding) is told by this.
 pub(super) fn is_own_host(host: &str, names: &[String]) -> bool {
     let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((name, rest)) if name.contains(':') => (name, rest.strip_prefix(':')),
+        Some((name, rest)) if name.contains(':') && (rest.is_empty() || rest.starts_with(':')) => {
+            (name, rest.strip_prefix(':'))
+        }
         Some(_) => return false,
         None => host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port))),
     };

@@ -45,6 +45,7 @@ fn only_a_host_that_cannot_be_rebound_is_answered() {
         "[evil]",
         "localhost:x",
         "[::1",
+        "[::1]evil.example",
     ] {
         for path in ["/", "/status.json", "/metrics", "/events"] {
             assert!(get(&page, path, host).starts_with("HTTP/1.1 421"), "{host} {path}");
@@ -103,6 +104,9 @@ fn a_head_that_is_too_long_or_makes_no_sense_is_refused() {
         "GET / HTTP/2\r\n\r\n",
         "GET  / HTTP/1.1\r\nHost: localhost\r\n\r\n",
         "GET / HTTP/1.1\r\nHost\r\n\r\n",
+        "GET /\t HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET /\r HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\nX: y\r\n\r\n",
     ] {
         assert!(talk(&page, head).starts_with("HTTP/1.1 400"), "{head:?}");
     }
