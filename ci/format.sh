@@ -4,4 +4,5 @@ source "$(dirname "$0")/env.sh"
 need_component rustfmt fmt
 cargo fmt --all --check
 cargo fmt --check --manifest-path ci/no_std/Cargo.toml
+cargo fmt --check --manifest-path fuzz/Cargo.toml
 echo "all code is formatted"

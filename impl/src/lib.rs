@@ -69,6 +69,8 @@ pub mod datagram;
 pub mod disk;
 pub mod driver;
 pub mod exit;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod kv;
 pub mod load;
 pub mod log;

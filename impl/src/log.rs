@@ -26,6 +26,7 @@ mod examine;
 mod faults;
 mod file;
 mod format;
+pub(crate) mod fuzzing;
 mod gaps;
 mod lock;
 mod replay;

@@ -4,6 +4,7 @@
 //! HTTP is spoken by hand (`http.rs`): one `GET` a connection, a head of bounded length in bounded time. That is little
 //! code, and bounds what a framework leaves open (slow heads, idle connections).
 
+pub(crate) mod fuzzing;
 mod http;
 mod json;
 mod metrics;

@@ -10,7 +10,11 @@ use std::{env, fs};
 use cluster::datagram::{DATAGRAM_BYTES_MIN, Origin, Packer, Sender, Unpacker, decode};
 use cluster::log::{Identity, Log, LogOptions};
 use cluster::payload::Payload;
-use cluster::wire::{Between, Edition, Settings, SnapshotAsk, SnapshotPiece, StateHash};
+use cluster::status::{Counters, Standing, Status};
+use cluster::watch::{Beat, Echo};
+use cluster::wire::{
+    Answer, Ask, Between, Edition, Event, Request, Response, Settings, SnapshotAsk, SnapshotPiece, StateHash,
+};
 use spec::{
     Command, Config, Durable, Effects, LocalTime, Message, Paxos, Record, Replica, Report, RequestId,
     ServerId, SessionId, Slot, Snapshot, Span, Update, View,
@@ -129,34 +133,124 @@ fn log_lines() -> Vec<Line> {
     lines
 }
 
-/// Each message in a datagram of its own, and one that travels in two.
+fn status() -> Status {
+    Status {
+        server: 2,
+        boots: 5,
+        role: Standing::Leading,
+        view: VIEW,
+        committed: Slot(9),
+        applied: Slot(8),
+        lease_remaining_ms: Some(412.5),
+        counters: Counters { datagrams_in: 300, syncs: 7, ..Counters::default() },
+    }
+}
+
+/// One of each kind that servers say to each other; `name_of_between` does not compile when a kind is missing there.
+fn between() -> Vec<Between<Message<Payload>>> {
+    let edition = Edition { slot: Slot(9), bytes: 300, checksum: 0xC0FFEE };
+    let beat = Beat { number: 40, echo: Some(Echo { number: 39, held: Span(250_000) }), status: status() };
+    let settings = Settings { servers: 5, phase1_quorum: 4, phase2_quorum: 2, groups: 3, sessions: 16_384 };
+    let others = [
+        Between::Stand,
+        Between::SnapshotAsk(SnapshotAsk { least: Slot(7), edition: Some(edition), offset: 200 }),
+        Between::SnapshotPiece(SnapshotPiece { edition, offset: 200, bytes: Payload::from("abc") }),
+        Between::StateHash(StateHash { slot: Slot(64), hash: 0xC0FFEE }),
+        Between::Beat(Box::new(beat)),
+        Between::Settings { settings, asks: true },
+    ];
+    messages().into_iter().map(Between::Protocol).chain(others).collect()
+}
+
+fn name_of_between(between: &Between<Message<Payload>>) -> &'static str {
+    match between {
+        Between::Protocol(message) => name_of_message(message),
+        Between::Stand => "stand",
+        Between::SnapshotAsk(_) => "snapshot-ask",
+        Between::SnapshotPiece(_) => "snapshot-piece",
+        Between::StateHash(_) => "state-hash",
+        Between::Beat(_) => "beat",
+        Between::Settings { .. } => "settings",
+    }
+}
+
+/// What clients ask; `name_of_ask` does not compile when a kind is missing there.
+fn asks() -> Vec<Ask> {
+    let update = Update { session: SessionId(Slot(4)), sequence: 5, value: "set x".into() };
+    vec![
+        Ask::Open { nonce: 77 },
+        Ask::Update(update),
+        Ask::Read("get x".into()),
+        Ask::Status,
+        Ask::Learnt(Slot(9)),
+        Ask::ReadStale("get x".into()),
+        Ask::Since(Slot(9)),
+        Ask::Transfer(Some(ServerId(1))),
+    ]
+}
+
+fn name_of_ask(ask: &Ask) -> &'static str {
+    match ask {
+        Ask::Open { .. } => "ask-open",
+        Ask::Update(_) => "ask-update",
+        Ask::Read(_) => "ask-read",
+        Ask::Status => "ask-status",
+        Ask::Learnt(_) => "ask-learnt",
+        Ask::ReadStale(_) => "ask-read-stale",
+        Ask::Since(_) => "ask-since",
+        Ask::Transfer(_) => "ask-transfer",
+    }
+}
+
+/// What they are answered; `name_of_answer` does not compile when a kind is missing there.
+fn answers() -> Vec<Answer> {
+    vec![
+        Answer::Opened(SessionId(Slot(4))),
+        Answer::Applied { slot: Slot(9), result: "done".into() },
+        Answer::NoSession,
+        Answer::Stale,
+        Answer::Redirect { view: VIEW, leader: Some(([10, 0, 0, 2], 1000).into()) },
+        Answer::Busy,
+        Answer::Value { value: "x".into(), as_of: Slot(9) },
+        Answer::Status(Box::new(status())),
+        Answer::Learnt(Some(update())),
+        Answer::Since(vec![Event { slot: Slot(9), command: update(), applied: true }]),
+        Answer::Compacted(Slot(7)),
+        Answer::Leading(ServerId(2)),
+        Answer::Transferred(ServerId(1)),
+        Answer::NoSuccessor,
+        Answer::Forbidden,
+    ]
+}
+
+fn name_of_answer(answer: &Answer) -> &'static str {
+    match answer {
+        Answer::Opened(_) => "opened",
+        Answer::Applied { .. } => "applied",
+        Answer::NoSession => "no-session",
+        Answer::Stale => "stale",
+        Answer::Redirect { .. } => "redirect",
+        Answer::Busy => "busy",
+        Answer::Value { .. } => "value",
+        Answer::Status(_) => "status",
+        Answer::Learnt(_) => "learnt",
+        Answer::Since(_) => "since",
+        Answer::Compacted(_) => "compacted",
+        Answer::Leading(_) => "leading",
+        Answer::Transferred(_) => "transferred",
+        Answer::NoSuccessor => "no-successor",
+        Answer::Forbidden => "forbidden",
+    }
+}
+
+/// Each message between servers in a datagram of its own, and one that travels in two.
 fn datagram_lines() -> Vec<Line> {
     let origin = Origin { cluster: CLUSTER, sender: Sender::Server(2), incarnation: 5 };
     let mut packer = Packer::new(origin, DATAGRAM_BYTES_MIN);
     let mut lines = Vec::new();
-    for message in messages() {
-        packer.push(260, &Between::Protocol(&message), |_| panic!("no message fills a datagram")).unwrap();
-        packer.flush(|datagram| lines.push((name_of_message(&message), datagram.to_vec())));
-    }
-    packer.push(260, &Between::<Message<Payload>>::Stand, |_| panic!("it fills no datagram")).unwrap();
-    packer.flush(|datagram| lines.push(("stand", datagram.to_vec())));
-    let edition = Edition { slot: Slot(9), bytes: 300, checksum: 0xC0FFEE };
-    let settings = Settings { servers: 5, phase1_quorum: 4, phase2_quorum: 2, groups: 3, sessions: 16_384 };
-    let others: [(_, Between<Message<Payload>>); 4] = [
-        (
-            "snapshot-ask",
-            Between::SnapshotAsk(SnapshotAsk { least: Slot(7), edition: Some(edition), offset: 200 }),
-        ),
-        (
-            "snapshot-piece",
-            Between::SnapshotPiece(SnapshotPiece { edition, offset: 200, bytes: Payload::from("abc") }),
-        ),
-        ("state-hash", Between::StateHash(StateHash { slot: Slot(64), hash: 0xC0FFEE })),
-        ("settings", Between::Settings { settings, asks: true }),
-    ];
-    for (name, message) in others {
-        packer.push(260, &message, |_| panic!("it fills no datagram")).unwrap();
-        packer.flush(|datagram| lines.push((name, datagram.to_vec())));
+    for message in between() {
+        packer.push(260, &message, |_| panic!("no message fills a datagram")).unwrap();
+        packer.flush(|datagram| lines.push((name_of_between(&message), datagram.to_vec())));
     }
     // Also the first message of this process that travels in pieces: their number counts up.
     packer.push_bytes(260, &[0xAA; 500], |datagram| lines.push(("piece-0", datagram.to_vec()))).unwrap();
@@ -166,6 +260,18 @@ fn datagram_lines() -> Vec<Line> {
     packer.push_bytes(0, &[], |_| panic!("an empty message fills no datagram")).unwrap();
     packer.flush(|datagram| lines.push(("client", datagram.to_vec())));
     lines
+}
+
+/// What clients ask, and the answers: the bodies of their frames.
+fn client_lines() -> Vec<Line> {
+    let bytes = |encoded: postcard::Result<Vec<u8>>| encoded.expect("plain data");
+    let asks = asks()
+        .into_iter()
+        .map(|ask| (name_of_ask(&ask), bytes(postcard::to_allocvec(&Request { number: 300, ask }))));
+    let answers = answers().into_iter().map(|answer| {
+        (name_of_answer(&answer), bytes(postcard::to_allocvec(&Response { number: 300, answer })))
+    });
+    asks.chain(answers).collect()
 }
 
 /// Compares lines with a table in `golden/`, or writes it.
@@ -191,7 +297,8 @@ fn check(table: &str, lines: &[Line]) {
 fn golden(table: &str, name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(table);
     let text = fs::read_to_string(path).unwrap();
-    let hex = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap();
+    let of_name = |line: &'_ str| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned);
+    let hex = if name.is_empty() { text.trim_end().into() } else { text.lines().find_map(of_name).unwrap() };
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
@@ -218,13 +325,77 @@ fn a_log_of_old_is_read() {
 }
 
 #[test]
+fn clients_are_spoken_to_as_they_always_were() {
+    check("clients.txt", &client_lines());
+}
+
+#[test]
 fn messages_of_old_are_understood() {
     let mut unpacker = Unpacker::new(CLUSTER);
-    for message in messages() {
-        let datagram = golden("datagrams.txt", name_of_message(&message));
+    for message in between() {
+        let datagram = golden("datagrams.txt", name_of_between(&message));
         let received = unpacker.receive(&datagram).unwrap();
         assert_eq!((received.sender, received.incarnation), (Sender::Server(2), 5));
         let frames: Vec<_> = received.frames().map(|(group, body)| (group, decode(body))).collect();
-        assert_eq!(frames, [(260, Ok(Between::Protocol(message)))]);
+        assert_eq!(frames, [(260, Ok(message))]);
+    }
+}
+
+#[test]
+fn clients_of_old_are_understood_and_understand() {
+    for ask in asks() {
+        let bytes = golden("clients.txt", name_of_ask(&ask));
+        assert_eq!(decode(&bytes), Ok(Request { number: 300, ask }));
+    }
+    for answer in answers() {
+        let bytes = golden("clients.txt", name_of_answer(&answer));
+        assert_eq!(decode(&bytes), Ok(Response { number: 300, answer }));
+    }
+}
+
+/// The seeds of the fuzz targets that follow from the tables: target, name, and the input as the target reads it.
+fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
+    let mut seeds = Vec::new();
+    let with_length = |bytes: &[u8]| [&u16::try_from(bytes.len()).unwrap().to_le_bytes(), bytes].concat();
+    let datagrams = datagram_lines();
+    let mut unpacker = Unpacker::new(CLUSTER);
+    for (name, datagram) in &datagrams {
+        seeds.push(("datagram", (*name).into(), with_length(datagram)));
+        if let Some((260, body)) = unpacker.receive(datagram).unwrap().frames().next()
+            && !name.starts_with("piece")
+        {
+            seeds.push(("between", (*name).into(), body.to_vec()));
+        }
+    }
+    let pieces = datagrams.iter().filter(|(name, _)| name.starts_with("piece"));
+    let pieces: Vec<u8> = pieces.flat_map(|(_, datagram)| with_length(datagram)).collect();
+    seeds.push(("datagram", "pieces".into(), pieces));
+    seeds.extend(client_lines().into_iter().map(|(name, bytes)| ("client", name.into(), bytes)));
+    // Each record in a log of its own, with checksums as they are and for the target to make.
+    let log = log_lines();
+    let start = [&log[0].1[..], &log[1].1[..]].concat();
+    for (name, frame) in &log[2..] {
+        seeds.push(("log", (*name).into(), [&[1], &start[..], &frame[..]].concat()));
+    }
+    let whole: Vec<u8> = log.iter().flat_map(|(_, bytes)| bytes.clone()).collect();
+    seeds.push(("log", "whole".into(), [&[0], &whole[..]].concat()));
+    let snapshot = golden("snapshot.txt", "");
+    seeds.push(("snapshot", "file".into(), snapshot.clone()));
+    seeds.push(("snapshot", "content".into(), snapshot[cluster::snapshot::HEADER_BYTES..].to_vec()));
+    seeds
+}
+
+#[test]
+fn the_fuzz_targets_begin_with_these_bytes() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+    for (target, name, bytes) in seeds() {
+        let path = corpus.join(target).join(format!("golden-{name}"));
+        if env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, bytes).unwrap();
+            continue;
+        }
+        let kept = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(kept, bytes, "{}: UPDATE_GOLDEN=1 cargo test -p cluster --test golden", path.display());
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn run(site: &Site, request: &Request, to: &mut TcpStream) -> io::Res
 }
 
 /// The server's start and the event's number in an event's id.
-fn number_in(id: &str) -> Option<(u64, u64)> {
+pub(super) fn number_in(id: &str) -> Option<(u64, u64)> {
     let (boots, number) = id.split_once('-')?;
     Some((boots.parse().ok()?, number.parse().ok()?))
 }
