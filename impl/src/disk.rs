@@ -20,8 +20,8 @@ pub trait Disk {
     /// snapshots.
     ///
     /// # Errors
-    /// If it failed. Which records are durable is unknown then and a second try may lie, so the node
-    /// acknowledges nothing more and stops.
+    /// [`DiskError::Full`] if there is no room: the records wait, and it may be tried again. Any other is a failure: which
+    /// records are durable is unknown then and a second try may lie, so the node acknowledges nothing more and stops.
     fn sync(&mut self) -> Result<(), DiskError>;
 
     /// Makes a snapshot durable, beside those that are there. `body` is its [`Content`].
@@ -40,12 +40,15 @@ pub trait Disk {
     fn read_snapshot(&self, group: u16, slot: Slot) -> Result<Content, SnapshotError>;
 }
 
-/// The disk no longer does its duty, so the node stops.
+/// The disk no longer does its duty.
 #[derive(Debug, Error)]
 pub enum DiskError {
     /// The log could not be written.
     #[error("{0}. Nothing more is acknowledged, and this server stops")]
-    Log(#[from] LogError),
+    Log(LogError),
+    /// It is full. Nothing is lost or in doubt, and [`Disk::sync`] may be tried again.
+    #[error("{0}")]
+    Full(String),
     /// A simulated disk failed, or its power did.
     #[error("the simulated disk failed")]
     Simulated,
@@ -59,6 +62,15 @@ pub struct SnapshotError {
     pub path: PathBuf,
     /// Why.
     pub reason: String,
+}
+
+impl From<LogError> for DiskError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::NoRoom { .. } => Self::Full(error.to_string()),
+            _ => Self::Log(error),
+        }
+    }
 }
 
 impl Disk for Log {

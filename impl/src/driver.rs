@@ -10,6 +10,7 @@
 
 mod divergence;
 mod error;
+mod full;
 mod group;
 mod hand_over;
 mod inbox;
@@ -102,6 +103,8 @@ pub struct Driver<C, D, N, S> {
     snapshot_policy: SnapshotPolicy,
     /// What went wrong without stopping the server.
     alarms: Vec<String>,
+    /// When to look for room again, if the disk is full.
+    full_until: Option<LocalTime>,
     /// Snapshots that the handlers ask for.
     wanted: Vec<(u16, ServerId, Slot)>,
     watch: Watch,
@@ -137,6 +140,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             counters: Counters::default(),
             snapshot_policy: SnapshotPolicy::default(),
             alarms: Vec::new(),
+            full_until: None,
             wanted: Vec::new(),
         }
     }
@@ -185,8 +189,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         self.run_timers();
         self.deliver_to_self();
         self.flush();
-        if !self.held.is_empty() || self.unsynced > UNSYNCED_RECORDS_MAX {
-            self.sync()?;
+        if self.may_sync() && self.sync()? {
             self.release_held();
             self.deliver_to_self();
             self.flush();
@@ -201,6 +204,9 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
 
     /// When there is something to do even if nothing arrives; none if there never is.
     pub fn next_deadline(&self) -> Option<LocalTime> {
+        if self.stands_aside() {
+            return self.next_try();
+        }
         if !self.held.is_empty() || !self.to_self.is_empty() {
             return Some(LocalTime(i64::MIN));
         }
@@ -243,7 +249,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         let group = self.groups.get(&group)?;
         let mut counters = self.counters;
         counters.datagrams_dropped += self.network.dropped();
-        Some(Status::of(&group.replica, self.clock.now(), self.identity.boots, counters))
+        let status = Status::of(&group.replica, self.clock.now(), self.identity.boots, counters);
+        Some(Status { disk_full: self.stands_aside(), ..status })
     }
 
     /// What is to be said about somebody who was not let in.
@@ -271,6 +278,9 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     }
 
     fn run_timers(&mut self) {
+        if self.stands_aside() {
+            return;
+        }
         let now = self.clock.now();
         self.run_transfers(now);
         for id in self.group_ids() {
@@ -339,13 +349,21 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         }
     }
 
-    fn sync(&mut self) -> Result<(), DiskError> {
+    /// Makes all records durable. Whether it did: not if the disk is full.
+    fn sync(&mut self) -> Result<bool, DiskError> {
         let begun = self.clock.now();
-        self.disk.sync()?;
+        match self.disk.sync() {
+            Err(DiskError::Full(reason)) => {
+                self.on_full(reason);
+                return Ok(false);
+            }
+            synced => synced?,
+        }
+        self.on_room();
         self.note_sync(begun);
         self.counters.syncs += 1;
         self.unsynced = 0;
-        Ok(())
+        Ok(true)
     }
 
     /// Sends what waited for the records that are durable now.

@@ -25,6 +25,8 @@ pub struct Status {
     pub lease_remaining_ms: Option<f64>,
     /// What it has counted since it started.
     pub counters: Counters,
+    /// Whether it stands aside until its disk has room.
+    pub disk_full: bool,
 }
 
 // A lease is a finite number of milliseconds, so equality is reflexive.
@@ -47,6 +49,7 @@ impl Status {
             applied: replica.applied(),
             lease_remaining_ms: replica.lease_remaining(now).map(to_millis),
             counters,
+            disk_full: false,
         }
     }
 }

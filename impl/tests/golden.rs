@@ -143,6 +143,7 @@ fn status() -> Status {
         applied: Slot(8),
         lease_remaining_ms: Some(412.5),
         counters: Counters { datagrams_in: 300, syncs: 7, ..Counters::default() },
+        disk_full: false,
     }
 }
 

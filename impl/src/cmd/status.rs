@@ -98,7 +98,7 @@ fn table(heard: &[(SocketAddr, Option<Status>)]) -> String {
             Some(status) => table.add_row([
                 status.server.to_string(),
                 address,
-                status.role.to_string(),
+                format!("{}{}", status.role, if status.disk_full { ", disk full" } else { "" }),
                 status.view.to_string(),
                 status.committed.to_string(),
                 status.applied.to_string(),
@@ -124,6 +124,7 @@ fn object(heard: &[(SocketAddr, Option<Status>)]) -> Value {
                 "committed": status.committed,
                 "applied": status.applied,
                 "lease_remaining_ms": status.lease_remaining_ms,
+                "disk_full": status.disk_full,
                 "counters": status.counters,
             }),
             None => json!({"address": address, "reachable": false}),

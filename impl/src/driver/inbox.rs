@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use spec::{Command, RequestId, ServerId};
+use spec::{Command, RequestId, ServerId, View};
 
 use super::group::Asker;
 use super::settings::Known;
@@ -84,6 +84,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             Ok(Between::Settings { settings, asks }) => self.on_settings(from, settings, asks),
             Ok(Between::Beat(beat)) => self.on_beat(from, *beat),
             Ok(_) if !self.agrees(from) => {}
+            Ok(Between::Protocol(_) | Between::Stand | Between::SnapshotPiece(_)) if self.stands_aside() => {}
             Ok(Between::Protocol(message)) => {
                 self.heard.note(group, from, &message, self.clock.now());
                 self.input(group, |replica, now, effects| replica.receive(from, message, now, effects));
@@ -97,7 +98,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     }
 
     fn on_request(&mut self, id: u16, address: SocketAddr, peer: Peer, body: &[u8]) {
-        let now = self.clock.now();
+        let (now, aside) = (self.clock.now(), self.stands_aside());
         let Some((group, request)) = self.groups.get_mut(&id).zip(datagram::decode::<Request>(body).ok())
         else {
             self.counters.frames_dropped += 1;
@@ -107,6 +108,9 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         let asker = Asker::Client { address, number };
         let reply = |answer| (address, id, Response { number, answer });
         match ask {
+            Ask::Open { .. } | Ask::Update(_) | Ask::Read(_) | Ask::Transfer(_) if aside => {
+                self.replies.push(reply(Answer::Redirect { view: View::NONE, leader: None }));
+            }
             Ask::Open { .. } | Ask::Update(_) | Ask::Transfer(_) if !peer.may_write() => {
                 self.replies.push(reply(Answer::Forbidden));
             }

@@ -156,6 +156,9 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
 
     /// Takes a snapshot of each group whose time has come. Everything that was listed has been carried out.
     pub(super) fn take_snapshots(&mut self) {
+        if self.stands_aside() {
+            return;
+        }
         let now = self.clock.now();
         for id in self.group_ids() {
             let Some(group) = self.groups.get_mut(&id) else { continue };

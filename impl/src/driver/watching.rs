@@ -61,7 +61,7 @@ impl Watch {
         self.beats.as_ref().map(Beats::next)
     }
 
-    fn note(&mut self, what: Happening, now: LocalTime) {
+    pub(super) fn note(&mut self, what: Happening, now: LocalTime) {
         self.events.note(what, now);
     }
 

@@ -225,7 +225,7 @@ impl LogError {
     /// For `map_err`: the operating system refused to make a file longer before anything was written that counts.
     pub(super) fn room(path: &Path, offset: u64, operation: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 Self::NoRoom { path: path.to_owned(), offset, source }
             }
             _ => Self::Disk { path: path.to_owned(), offset, operation, source },

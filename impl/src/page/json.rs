@@ -53,6 +53,7 @@ fn status(status: &Status) -> Value {
         "committed": status.committed,
         "applied": status.applied,
         "lease_remaining_ms": status.lease_remaining_ms,
+        "disk_full": status.disk_full,
         "counters": status.counters,
     })
 }

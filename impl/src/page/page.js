@@ -49,13 +49,15 @@ const plot = (name, value, show) => {
 const list = (id, pairs) => element(id).replaceChildren(...pairs.flatMap(([name, count]) =>
   [node("dt", name, "faint"), node("dd", whole(count))]));
 
+const standing = (status) => status.disk_full ? `${status.role}, disk full` : status.role;
+
 const row = (server, status, peer) => {
   const made = document.createElement("tr");
   const up = !peer || peer.up;
   const cell = (text, kind) => made.append(node("td", text, kind));
   cell(peer ? `${server.server}` : `${server.server} (this)`);
   cell(server.address ?? "–");
-  cell(up ? status.role : status ? "silent" : "never heard", up ? (status.role === "leading" ? "good" : "") : "bad");
+  cell(up ? standing(status) : status ? "silent" : "never heard", up ? (status.role === "leading" ? "good" : "") : "bad");
   cell(status ? status.view : "–");
   cell(status ? whole(status.committed) : "–", "number");
   cell(peer ? (peer.lag == null ? "–" : whole(peer.lag)) : "", "number");
@@ -78,7 +80,7 @@ const show = (report) => {
   started = heardAt - report.uptime_ms;
   say("who", `server ${report.server} of cluster ${report.cluster}, ${report.address ?? ""}`);
   document.title = `${status.role}: server ${report.server}, Leasehold`;
-  say("role", status.role);
+  say("role", standing(status));
   element("role").className = `big ${status.role === "leading" ? "good" : ""}`;
   say("view", `view ${status.view}`);
   const lease = status.lease_remaining_ms;

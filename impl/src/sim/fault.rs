@@ -15,6 +15,8 @@ pub enum Fault {
     Stall,
     /// Disk: a sync fails, as on a full disk, and the server stops.
     FailedSync,
+    /// Disk: it is full for a while, and the server stands aside.
+    Full,
     /// Network: a datagram is lost.
     Loss,
     /// Network: a datagram arrives twice.
@@ -60,12 +62,13 @@ pub enum Class {
 
 impl Fault {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::PowerFailure,
         Self::CutSync,
         Self::SlowSync,
         Self::Stall,
         Self::FailedSync,
+        Self::Full,
         Self::Loss,
         Self::Repeat,
         Self::Late,
@@ -86,9 +89,12 @@ impl Fault {
     #[must_use]
     pub fn class(self) -> Class {
         match self {
-            Self::PowerFailure | Self::CutSync | Self::SlowSync | Self::Stall | Self::FailedSync => {
-                Class::Disk
-            }
+            Self::PowerFailure
+            | Self::CutSync
+            | Self::SlowSync
+            | Self::Stall
+            | Self::FailedSync
+            | Self::Full => Class::Disk,
             Self::RateChange | Self::Suspension => Class::Clock,
             Self::Kill | Self::Pause => Class::Process,
             _ => Class::Network,

@@ -60,6 +60,8 @@ pub(super) struct Hardware {
     pub(super) asleep_until: i64,
     /// Until then every sync fails.
     pub(super) refuses_until: i64,
+    /// Until then there is no room on the disk.
+    pub(super) full_until: i64,
     /// The next sync is stuck for a while.
     pub(super) stalls: bool,
     pub(super) records_lost: u64,
@@ -91,6 +93,7 @@ impl Hardware {
             dead: false,
             asleep_until: 0,
             refuses_until: 0,
+            full_until: 0,
             stalls: false,
             records_lost: 0,
             records_trimmed: 0,
@@ -245,6 +248,10 @@ impl Disk for SimDisk {
         if hardware.troubled && hardware.world < hardware.refuses_until {
             hardware.crash(Fault::FailedSync);
             return Err(DiskError::Simulated);
+        }
+        if hardware.troubled && hardware.world < hardware.full_until {
+            hardware.tally.count(Fault::Full);
+            return Err(DiskError::Full("the simulated disk is full".into()));
         }
         hardware.ahead = Span(hardware.ahead.0 + hardware.rng.part_of(longest).0);
         let written = std::mem::take(&mut hardware.written);

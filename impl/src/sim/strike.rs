@@ -17,18 +17,19 @@ const FLAP_MAX: Span = millis(700);
 const RELEASE_GAP: Span = millis(150);
 /// How long a machine sleeps, at most.
 const SLEEP_MAX: Span = millis(10_000);
-/// How long a disk refuses to sync, at most.
+/// How long a disk refuses to sync or is full, at most.
 const REFUSAL_MAX: Span = millis(3_000);
 /// How long it takes until a killed process is started again, at most.
 const KILL_DOWN_MAX: Span = millis(200);
 /// How many more writes and sends a failing power supply lasts, at most.
 const POWER_OPERATIONS_MAX: u64 = 60;
 /// What strikes by itself from time to time; the others come with what is done.
-const STRIKES: [Fault; 13] = [
+const STRIKES: [Fault; 14] = [
     Fault::PowerFailure,
     Fault::CutSync,
     Fault::Stall,
     Fault::FailedSync,
+    Fault::Full,
     Fault::OneWay,
     Fault::Symmetric,
     Fault::Bridge,
@@ -55,7 +56,7 @@ impl World {
             Fault::Kill => self.end(server, fault, KILL_DOWN_MAX),
             Fault::Pause => self.pause(server),
             Fault::Suspension => self.suspend(server),
-            Fault::CutSync | Fault::Stall | Fault::FailedSync | Fault::RateChange => {
+            Fault::CutSync | Fault::Stall | Fault::FailedSync | Fault::Full | Fault::RateChange => {
                 self.spoil(server, fault);
             }
             _ => self.cut(server, fault),
@@ -102,6 +103,7 @@ impl World {
             Fault::CutSync => hardware.power_for = Some(operations),
             Fault::Stall => hardware.stalls = true,
             Fault::FailedSync => hardware.refuses_until = refuses_until,
+            Fault::Full => hardware.full_until = refuses_until,
             // A step that is under way has looked at its clock already.
             _ if is_idle => {
                 (hardware.world, hardware.ahead) = (self.now, Span::ZERO);

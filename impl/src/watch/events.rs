@@ -61,6 +61,10 @@ pub enum Happening {
         /// How many since this was last told.
         count: u64,
     },
+    /// The disk is full: the server stands aside.
+    DiskFull,
+    /// It has room again.
+    DiskHasRoom,
     /// The disk took long; told once a second at most.
     SlowSync {
         /// How long.
@@ -83,6 +87,8 @@ impl Happening {
             Self::PeerHeard(_) => "peer_heard",
             Self::Dropped { .. } => "dropped",
             Self::SlowSync { .. } => "slow_sync",
+            Self::DiskFull => "disk_full",
+            Self::DiskHasRoom => "disk_has_room",
         }
     }
 
@@ -91,7 +97,11 @@ impl Happening {
     pub fn is_warning(&self) -> bool {
         matches!(
             self,
-            Self::LeaseLost(_) | Self::PeerSilent(_) | Self::Dropped { .. } | Self::SlowSync { .. }
+            Self::LeaseLost(_)
+                | Self::PeerSilent(_)
+                | Self::Dropped { .. }
+                | Self::SlowSync { .. }
+                | Self::DiskFull
         )
     }
 }
@@ -111,6 +121,8 @@ impl fmt::Display for Happening {
             Self::Dropped { reason: None, count } => {
                 write!(f, "dropped {count} datagrams not from their server as it lives now")
             }
+            Self::DiskFull => write!(f, "the disk is full: stands aside until there is room"),
+            Self::DiskHasRoom => write!(f, "the disk has room again"),
             Self::SlowSync { took } => write!(f, "a sync took {:.0} ms", to_millis(*took)),
         }
     }

@@ -80,6 +80,7 @@ pub(crate) mod tests {
             applied: Slot(119),
             lease_remaining_ms: Some(400.5),
             counters: Counters { applied: 100, syncs: 2, ..Counters::default() },
+            disk_full: false,
         }
     }
 
