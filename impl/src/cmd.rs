@@ -19,7 +19,7 @@ use std::sync::mpsc::{self, Receiver};
 
 use clap::Args;
 use cluster::client::Destination;
-use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES, NodeConfig};
+use cluster::config::{DEFAULT_CLUSTER, NodeConfig, datagram_bytes_between};
 use cluster::exit::{Exit, Failure};
 use cluster::node::GROUP;
 use cluster::secure::config::SecurityError;
@@ -54,8 +54,8 @@ impl Servers {
             return Ok(Destination {
                 cluster: config.cluster,
                 group: GROUP,
+                datagram_bytes: config.datagram_bytes(),
                 servers: config.servers,
-                datagram_bytes: config.datagram_bytes,
                 credentials,
             });
         }
@@ -71,8 +71,8 @@ impl Servers {
         Ok(Destination {
             cluster: self.cluster,
             group: GROUP,
+            datagram_bytes: datagram_bytes_between(&self.servers),
             servers: self.servers,
-            datagram_bytes: DEFAULT_DATAGRAM_BYTES,
             credentials: None,
         })
     }

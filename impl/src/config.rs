@@ -11,6 +11,7 @@ use spec::{Config, ConfigError, ServerId, Span};
 use thiserror::Error;
 
 use crate::clock::millis;
+use crate::datagram::{DATAGRAM_BYTES_DEFAULT, DATAGRAM_BYTES_LOOPBACK};
 use crate::driver::SnapshotPolicy;
 use crate::secure::config::{Security, SecurityError, ServerKeys, one_or_more};
 use crate::secure::{Claim, ClientKeys, Credentials};
@@ -18,8 +19,8 @@ pub use proportions::Warning;
 
 /// The cluster's id where none is given. Give clusters that could reach each other different ones.
 pub const DEFAULT_CLUSTER: u64 = 1;
-/// The most bytes of a datagram where nothing else is given: fits the MTU of any network in use.
-pub const DEFAULT_DATAGRAM_BYTES: usize = 1400;
+/// The most bytes of a datagram on a network, where nothing else is given: fits the MTU of any in use.
+pub const DEFAULT_DATAGRAM_BYTES: usize = DATAGRAM_BYTES_DEFAULT;
 /// The term on which time-outs rest where leases are off.
 const TERM_WITHOUT_LEASE_MS: u32 = 600;
 const PARTS_PER_MILLION: i64 = 1_000_000;
@@ -66,9 +67,8 @@ pub struct NodeConfig {
     /// How many client sessions are kept. The same at every server, or they diverge.
     #[serde(default = "default_sessions")]
     pub sessions: usize,
-    /// The most bytes of a datagram.
-    #[serde(default = "default_datagram_bytes")]
-    pub datagram_bytes: usize,
+    /// The most bytes of a datagram; none: see [`NodeConfig::datagram_bytes`].
+    pub datagram_bytes: Option<usize>,
     /// After how many slots a snapshot of the state machine is taken.
     #[serde(default = "default_snapshot_slots")]
     pub snapshot_slots: u64,
@@ -109,10 +109,10 @@ fn default_drift_ppm() -> u32 {
     10_000
 }
 fn default_window() -> usize {
-    256
+    1024
 }
 fn default_window_bytes() -> usize {
-    256 * 1024
+    320 * 1024
 }
 fn default_waiting() -> usize {
     16 * 1024
@@ -120,14 +120,19 @@ fn default_waiting() -> usize {
 fn default_sessions() -> usize {
     16 * 1024
 }
-fn default_datagram_bytes() -> usize {
-    DEFAULT_DATAGRAM_BYTES
-}
 fn default_snapshot_slots() -> u64 {
     SnapshotPolicy::default().slots
 }
 fn default_snapshot_bytes() -> u64 {
     SnapshotPolicy::default().bytes
+}
+
+/// The most bytes of a datagram to and between these servers: few on a network, whose frames limit them, many where
+/// all of them are on this machine, because a datagram costs about the same whatever is in it.
+#[must_use]
+pub fn datagram_bytes_between(servers: &[SocketAddr]) -> usize {
+    let is_local = servers.iter().all(|server| server.ip().is_loopback());
+    if is_local { DATAGRAM_BYTES_LOOPBACK } else { DEFAULT_DATAGRAM_BYTES }
 }
 
 /// Why a configuration cannot be used.
@@ -171,7 +176,7 @@ impl NodeConfig {
             window_bytes: default_window_bytes(),
             waiting: default_waiting(),
             sessions: default_sessions(),
-            datagram_bytes: default_datagram_bytes(),
+            datagram_bytes: None,
             snapshot_slots: default_snapshot_slots(),
             snapshot_bytes: default_snapshot_bytes(),
             page: None,
@@ -183,6 +188,12 @@ impl NodeConfig {
             clients: Vec::new(),
             insecure: true,
         }
+    }
+
+    /// The most bytes of a datagram: what is given, or what suits the servers' addresses.
+    #[must_use]
+    pub fn datagram_bytes(&self) -> usize {
+        self.datagram_bytes.unwrap_or_else(|| datagram_bytes_between(&self.servers))
     }
 
     /// When snapshots are taken.
@@ -272,7 +283,7 @@ impl NodeConfig {
         config.phase2_quorum = self.phase2_quorum.unwrap_or(config.phase2_quorum);
         config.window = self.window;
         config.window_bytes = self.window_bytes;
-        config.slots_ahead_max = config.slots_ahead_max.max(self.window as u64);
+        config.slots_ahead_max = config.slots_ahead_max.max(2 * self.window as u64);
         config.waiting_max = self.waiting;
         config.sessions_max = self.sessions;
         config.validate()?;

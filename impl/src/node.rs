@@ -192,7 +192,7 @@ impl Node {
             server: ServerId(config.server),
             boots: recovery.boots,
             addresses: config.servers.clone(),
-            datagram_bytes: config.datagram_bytes,
+            datagram_bytes: config.datagram_bytes(),
         };
         notify(&Notice::Started { boots: recovery.boots, records: recovery.records.len() });
         if let Some(credentials) = &mut credentials {

@@ -33,7 +33,7 @@ fn start(directory: &Path) -> (NodeDriver, NodeConfig, Vec<(u16, Record<Payload>
         server: ServerId(0),
         boots: recovery.boots,
         addresses: config.servers.clone(),
-        datagram_bytes: config.datagram_bytes,
+        datagram_bytes: config.datagram_bytes(),
     };
     (Driver::new(identity, BootClock, log, udp, Rng::seeded(1)), config, recovery.records)
 }

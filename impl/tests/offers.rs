@@ -32,13 +32,13 @@ fn a_snapshot_that_is_offered_and_never_comes_changes_nothing() {
         server: ServerId(0),
         boots: recovery.boots,
         addresses: config.servers.clone(),
-        datagram_bytes: config.datagram_bytes,
+        datagram_bytes: config.datagram_bytes(),
     };
     let mut driver = Driver::new(identity, BootClock, log, udp, Rng::seeded(1));
     driver.add_group(GROUP, config.protocol().unwrap(), [], Store::default()).unwrap();
 
     let origin = Origin { cluster: CLUSTER, sender: Sender::Server(1), incarnation: 1 };
-    let mut packer = Packer::new(origin, config.datagram_bytes);
+    let mut packer = Packer::new(origin, config.datagram_bytes());
     let settings = Settings {
         servers: 3,
         phase1_quorum: 2,

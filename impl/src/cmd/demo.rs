@@ -113,8 +113,8 @@ impl Demo {
         let destination = Destination {
             cluster: config.cluster,
             group: GROUP,
+            datagram_bytes: config.datagram_bytes(),
             servers: config.servers,
-            datagram_bytes: config.datagram_bytes,
             credentials,
         };
         let client =

@@ -33,11 +33,11 @@ A configuration file:
   lease_ms = 600              # 0: no leases, every read asks a quorum
   renew_ms = 200              # how often the leader renews its lease; a third of lease_ms
   drift_ppm = 10000           # how much faster one clock may run than another
-  window = 256                # updates under way at once
-  window_bytes = 262144
+  window = 1024               # updates under way at once
+  window_bytes = 327680
   waiting = 16384             # requests that may wait at one server
   sessions = 16384            # client sessions that are kept; the same at every server
-  datagram_bytes = 1400
+  datagram_bytes = 1400       # 16384 if all servers are on loopback addresses
   page_public = false         # whether the status page may be served beyond this machine
   page_hosts = []             # names under which it may be asked for
   # and, without a default, the address of a status page:

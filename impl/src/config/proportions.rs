@@ -111,7 +111,7 @@ impl NodeConfig {
             ),
         );
         warn(
-            self.datagram_bytes <= UNFRAGMENTED_BYTES,
+            self.datagram_bytes.is_none_or(|bytes| bytes <= UNFRAGMENTED_BYTES),
             "datagram_bytes",
             format!(
                 "more than {UNFRAGMENTED_BYTES} are cut into fragments by most networks: one lost loses all"
@@ -149,7 +149,7 @@ mod tests {
             (|it| (it.phase1_quorum, it.phase2_quorum) = (Some(3), Some(1)), &["phase1_quorum"]),
             (|it| (it.phase1_quorum, it.phase2_quorum) = (Some(1), Some(3)), &["phase2_quorum"]),
             (|it| it.phase2_quorum = Some(3), &["phase2_quorum", "phase1_quorum"]),
-            (|it| it.datagram_bytes = 1_473, &["datagram_bytes"]),
+            (|it| it.datagram_bytes = Some(1_473), &["datagram_bytes"]),
         ];
         for (at, (change, keys)) in table.into_iter().enumerate() {
             let mut config = valid();
