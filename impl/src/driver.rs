@@ -16,6 +16,7 @@ mod hand_over;
 mod inbox;
 mod learnt;
 mod local;
+mod marks;
 pub(crate) mod outbox;
 mod settings;
 mod snapshots;
@@ -47,6 +48,7 @@ use hand_over::Heard;
 use inbox::Inbox;
 use local::Local;
 pub use local::{Learnt, SessionLost};
+use marks::Marks;
 use outbox::Outbox;
 use settings::Known;
 use snapshots::Start;
@@ -99,6 +101,7 @@ pub struct Driver<C, D, N, S> {
     unsynced: usize,
     replies: Vec<Reply>,
     heard: Heard,
+    marks: Marks,
     counters: Counters,
     snapshot_policy: SnapshotPolicy,
     /// What went wrong without stopping the server.
@@ -137,6 +140,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             unsynced: 0,
             replies: Vec::new(),
             heard: Heard::default(),
+            marks: Marks::default(),
             counters: Counters::default(),
             snapshot_policy: SnapshotPolicy::default(),
             alarms: Vec::new(),
@@ -222,11 +226,12 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         self.input(group, |replica, _, effects| replica.submit(command, effects));
     }
 
-    fn read(&mut self, id: u16, asker: Asker, query: Payload) {
+    /// `now` was read after it was asked.
+    fn read(&mut self, id: u16, asker: Asker, query: Payload, now: LocalTime) {
         let Some(read) = self.groups.get_mut(&id).map(|group| group.await_read(asker, query)) else {
             return;
         };
-        self.input(id, |replica, now, effects| replica.read(read, now, effects));
+        self.input_at(id, now, |replica, now, effects| replica.read(read, now, effects));
     }
 
     /// Proposes an update of the program around this node, after those proposed before. `done` is told when
@@ -241,7 +246,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     /// Asks the state machine for the program around this node. `done` is told the answer, or, where this
     /// server does not lead, the view whose leader may be asked.
     pub fn query(&mut self, group: u16, query: Payload, done: Sender<Result<Vec<u8>, View>>) {
-        self.read(group, Asker::Program(done), query);
+        self.read(group, Asker::Program(done), query, self.clock.now());
     }
 
     /// How this server is in a group.
@@ -299,7 +304,16 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         id: u16,
         handler: impl FnOnce(&mut Replica<Payload>, LocalTime, &mut Effects<Payload>),
     ) {
-        let now = self.clock.now();
+        self.input_at(id, self.clock.now(), handler);
+    }
+
+    /// The same for one of several inputs that had all arrived when `now` was read.
+    fn input_at(
+        &mut self,
+        id: u16,
+        now: LocalTime,
+        handler: impl FnOnce(&mut Replica<Payload>, LocalTime, &mut Effects<Payload>),
+    ) {
         match self.groups.get_mut(&id) {
             Some(group) => handler(&mut group.replica, now, &mut self.effects),
             None => self.counters.frames_dropped += 1,
@@ -324,6 +338,9 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
                 Effect::Send { to, message, .. } if to == self.identity.server => {
                     self.to_self.push_back((id, message));
                 }
+                Effect::Send { to, message: Message::Committed { view, up_to }, .. } => {
+                    self.marks.note(id, to, view, up_to);
+                }
                 Effect::Send { to, message, .. } => {
                     if let Some(&address) = self.identity.addresses.get(usize::from(to.0)) {
                         let body = Between::Protocol(&message);
@@ -343,9 +360,9 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     }
 
     fn deliver_to_self(&mut self) {
-        let me = self.identity.server;
+        let (me, now) = (self.identity.server, self.clock.now());
         while let Some((group, message)) = self.to_self.pop_front() {
-            self.input(group, |replica, now, effects| replica.receive(me, message, now, effects));
+            self.input_at(group, now, |replica, now, effects| replica.receive(me, message, now, effects));
         }
     }
 
@@ -393,6 +410,12 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     }
 
     fn flush(&mut self) {
+        for (group, to, message) in self.marks.drain() {
+            if let Some(&address) = self.identity.addresses.get(usize::from(to.0)) {
+                let body = Between::Protocol(&message);
+                self.outbox.push(address, group, &body, &mut self.network, &mut self.counters);
+            }
+        }
         self.outbox.flush(&mut self.network, &mut self.counters);
     }
 }

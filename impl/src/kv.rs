@@ -6,31 +6,39 @@ use std::ops::Bound;
 use serde::{Deserialize, Serialize};
 use spec::Slot;
 
+use crate::byte_string;
 use crate::state_machine::{NotASnapshot, StateMachine};
 
-/// A change of the store.
+/// A change of the store. `B` is how it holds bytes: its own, or slices of those that it was read from.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub enum Change {
+#[serde(bound(serialize = "B: AsRef<[u8]>", deserialize = "B: From<&'de [u8]>"))]
+pub enum Change<B = Vec<u8>> {
     /// Gives a key a value, whatever it had.
     Put {
         /// The key.
-        key: Vec<u8>,
+        #[serde(with = "byte_string")]
+        key: B,
         /// Its new value.
-        value: Vec<u8>,
+        #[serde(with = "byte_string")]
+        value: B,
     },
     /// Removes a key.
     Delete {
         /// The key.
-        key: Vec<u8>,
+        #[serde(with = "byte_string")]
+        key: B,
     },
     /// Compare-and-swap: gives a key a value if it has the expected one.
     Swap {
         /// The key.
-        key: Vec<u8>,
+        #[serde(with = "byte_string")]
+        key: B,
         /// What it must hold for the change to happen.
-        expected: Vec<u8>,
+        #[serde(with = "byte_string")]
+        expected: B,
         /// Its new value.
-        value: Vec<u8>,
+        #[serde(with = "byte_string")]
+        value: B,
     },
 }
 
@@ -40,11 +48,13 @@ pub enum Question {
     /// What does the key hold?
     Get {
         /// The key.
+        #[serde(with = "byte_string")]
         key: Vec<u8>,
     },
     /// Which keys begin so, in their order, and what do they hold? As many as fit one answer.
     List {
         /// How the keys begin.
+        #[serde(with = "byte_string")]
         prefix: Vec<u8>,
         /// Only keys behind this one: the last of the page before.
         after: Option<Vec<u8>>,
@@ -63,7 +73,7 @@ pub enum Reply {
     /// Swap: the key had the expected value and has the new one now.
     Swapped,
     /// Get: the value. Swap: the value that the key has, which was not the expected one; nothing changed.
-    Found(Vec<u8>),
+    Found(#[serde(with = "byte_string")] Vec<u8>),
     /// Get, delete or swap: there is no such key; nothing changed.
     NotFound,
     /// The bytes are no request of this store; nothing changed.
@@ -120,6 +130,12 @@ fn encode(value: &impl Serialize) -> Vec<u8> {
     postcard::to_allocvec(value).expect("byte strings always encode")
 }
 
+/// Gives a key another value in the room of the one that it had.
+fn replace(found: &mut Vec<u8>, value: &[u8]) {
+    found.clear();
+    found.extend_from_slice(value);
+}
+
 /// About how many bytes one page of a list takes; a single pair always fits a message, because its update did.
 const PAGE_BYTES: usize = 128 * 1024;
 /// What a pair takes beside its bytes, at most.
@@ -131,19 +147,25 @@ pub struct Store(BTreeMap<Vec<u8>, Vec<u8>>);
 
 impl Store {
     /// Carries out a change.
-    pub fn change(&mut self, change: Change) -> Reply {
+    pub fn change<B: AsRef<[u8]>>(&mut self, change: &Change<B>) -> Reply {
         match change {
-            Change::Put { key, value } => match self.0.insert(key, value) {
-                None => Reply::Created,
-                Some(_) => Reply::Replaced,
+            Change::Put { key, value } => match self.0.get_mut(key.as_ref()) {
+                None => {
+                    self.0.insert(key.as_ref().to_vec(), value.as_ref().to_vec());
+                    Reply::Created
+                }
+                Some(found) => {
+                    replace(found, value.as_ref());
+                    Reply::Replaced
+                }
             },
-            Change::Delete { key } => match self.0.remove(&key) {
+            Change::Delete { key } => match self.0.remove(key.as_ref()) {
                 Some(_) => Reply::Deleted,
                 None => Reply::NotFound,
             },
-            Change::Swap { key, expected, value } => match self.0.get_mut(&key) {
-                Some(found) if *found == expected => {
-                    *found = value;
+            Change::Swap { key, expected, value } => match self.0.get_mut(key.as_ref()) {
+                Some(found) if *found == expected.as_ref() => {
+                    replace(found, value.as_ref());
                     Reply::Swapped
                 }
                 Some(found) => Reply::Found(found.clone()),
@@ -184,7 +206,8 @@ impl Store {
 
 impl StateMachine for Store {
     fn apply(&mut self, _: Slot, update: &[u8]) -> Vec<u8> {
-        encode(&postcard::from_bytes(update).map_or(Reply::Malformed, |change| self.change(change)))
+        let change = postcard::from_bytes::<Change<&[u8]>>(update);
+        encode(&change.map_or(Reply::Malformed, |change| self.change(&change)))
     }
 
     fn query(&self, query: &[u8]) -> Vec<u8> {
@@ -238,7 +261,7 @@ mod tests {
         let mut store = Store::default();
         let keys: Vec<Vec<u8>> = (0..40u8).map(|index| vec![b'p', 0xFF, index]).collect();
         for key in keys.iter().cloned().chain(["o".into(), "q".into()]) {
-            store.change(Change::Put { key, value: vec![7; 10_000] });
+            store.change(&Change::Put { key, value: vec![7; 10_000] });
         }
         let (mut listed, mut after, mut pages) = (Vec::new(), None, 0);
         loop {

@@ -61,6 +61,7 @@
 //! meanwhile. It is generic over [`clock`], [`disk`] and [`network`], so [`sim`] runs whole clusters of it under
 //! faults in one thread. [`log`] is the write-ahead log, [`datagram`] the format on the wire.
 
+mod byte_string;
 pub mod client;
 pub mod clock;
 pub mod config;

@@ -1,17 +1,30 @@
 //! What a slot holds in the cluster: bytes that the protocol copies and compares, and never reads.
 
 use std::fmt;
+use std::sync::Arc;
 
-use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The value of an update in the cluster. Clones share one allocation. Serialised as bytes.
-#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Payload(pub Bytes);
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Payload(pub Arc<[u8]>);
 
 impl spec::Value for Payload {
     fn size_bytes(&self) -> usize {
         self.0.len()
+    }
+}
+
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+/// From a format that lends its bytes: they are copied once.
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&[u8]>::deserialize(deserializer).map(|bytes| Self(bytes.into()))
     }
 }
 
@@ -31,9 +44,15 @@ impl From<Vec<u8>> for Payload {
     }
 }
 
+impl From<&[u8]> for Payload {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+}
+
 impl From<&'static str> for Payload {
     fn from(text: &'static str) -> Self {
-        Self(Bytes::from_static(text.as_bytes()))
+        Self(text.as_bytes().into())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use spec::{Command, RequestId, ServerId, View};
+use spec::{Command, LocalTime, RequestId, ServerId, View};
 
 use super::group::Asker;
 use super::settings::Known;
@@ -50,16 +50,17 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     }
 
     fn on_datagram(&mut self, received: &Received<'_>, from: SocketAddr, peer: Peer) {
+        let now = self.clock.now();
         match received.sender {
             datagram::Sender::Server(id) if self.is_server(id, from, received.incarnation) => {
                 for (group, body) in received.frames() {
-                    self.on_message(group, ServerId(id), body);
+                    self.on_message(group, ServerId(id), body, now);
                 }
             }
             datagram::Sender::Server(_) => self.counters.datagrams_dropped += 1,
             datagram::Sender::Client(_) => {
                 for (group, body) in received.frames() {
-                    self.on_request(group, from, peer, body);
+                    self.on_request(group, (from, peer), body, now);
                 }
             }
         }
@@ -79,15 +80,17 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         *known == incarnation
     }
 
-    fn on_message(&mut self, group: u16, from: ServerId, body: &[u8]) {
+    fn on_message(&mut self, group: u16, from: ServerId, body: &[u8], now: LocalTime) {
         match datagram::decode(body) {
             Ok(Between::Settings { settings, asks }) => self.on_settings(from, settings, asks),
             Ok(Between::Beat(beat)) => self.on_beat(from, *beat),
             Ok(_) if !self.agrees(from) => {}
             Ok(Between::Protocol(_) | Between::Stand | Between::SnapshotPiece(_)) if self.stands_aside() => {}
             Ok(Between::Protocol(message)) => {
-                self.heard.note(group, from, &message, self.clock.now());
-                self.input(group, |replica, now, effects| replica.receive(from, message, now, effects));
+                self.heard.note(group, from, &message, now);
+                self.input_at(group, now, |replica, now, effects| {
+                    replica.receive(from, message, now, effects)
+                });
             }
             Ok(Between::Stand) => self.stand(group),
             Ok(Between::SnapshotAsk(ask)) => self.on_snapshot_ask(group, from, ask),
@@ -97,8 +100,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         }
     }
 
-    fn on_request(&mut self, id: u16, address: SocketAddr, peer: Peer, body: &[u8]) {
-        let (now, aside) = (self.clock.now(), self.stands_aside());
+    fn on_request(&mut self, id: u16, (address, peer): (SocketAddr, Peer), body: &[u8], now: LocalTime) {
+        let aside = self.stands_aside();
         let Some((group, request)) = self.groups.get_mut(&id).zip(datagram::decode::<Request>(body).ok())
         else {
             self.counters.frames_dropped += 1;
@@ -123,7 +126,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
                 group.await_request(RequestId::Update { session, sequence }, asker, now);
                 self.submit(id, Command::Update(update));
             }
-            Ask::Read(query) => self.read(id, asker, query),
+            Ask::Read(query) => self.read(id, asker, query, now),
             Ask::Status => self.replies.extend(self.status(id).map(|s| reply(Answer::Status(Box::new(s))))),
             Ask::Learnt(slot) => self.replies.push(reply(Answer::Learnt(self.learnt(id, slot)))),
             Ask::ReadStale(query) => self.replies.push(reply(group.value(&query))),

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use spec::{LocalTime, Message, ServerId, Slot, Span};
 
 use super::Driver;
@@ -35,7 +34,7 @@ const SENDING_FOR: Span = millis(5_000);
 /// The snapshot that others are fetching from here.
 #[derive(Debug, Default)]
 pub(super) struct Sending {
-    current: Option<(Edition, Bytes)>,
+    current: Option<(Edition, Payload)>,
     until: Option<LocalTime>,
 }
 
@@ -201,20 +200,20 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
                 group.progress.is_asked_for = group.replica.applied() >= ask.least;
                 return;
             };
-            let body = Bytes::from(content.encode());
-            let checksum = crc32c::crc32c(&body);
+            let body = Payload::from(content.encode());
+            let checksum = crc32c::crc32c(&body.0);
             group.sending.current =
-                Some((Edition { slot: content.slot(), bytes: body.len() as u64, checksum }, body));
+                Some((Edition { slot: content.slot(), bytes: body.0.len() as u64, checksum }, body));
         }
         group.sending.until = Some(now + SENDING_FOR);
         let Some((edition, body)) = group.sending.current.clone() else { return };
         let offset = if ask.edition == Some(edition) { ask.offset } else { 0 };
         let piece_bytes =
             self.identity.datagram_bytes.saturating_sub(OVERHEAD_BYTES).clamp(64, PIECE_BYTES_MAX);
-        let start = usize::try_from(offset.min(edition.bytes)).unwrap_or(body.len());
-        let end = usize::try_from((offset + WINDOW_BYTES).min(edition.bytes)).unwrap_or(body.len());
+        let start = usize::try_from(offset.min(edition.bytes)).unwrap_or(body.0.len());
+        let end = usize::try_from((offset + WINDOW_BYTES).min(edition.bytes)).unwrap_or(body.0.len());
         for at in (start..end).step_by(piece_bytes) {
-            let bytes = Payload(body.slice(at..(at + piece_bytes).min(end)));
+            let bytes = Payload::from(&body.0[at..(at + piece_bytes).min(end)]);
             let piece = SnapshotPiece { edition, offset: at as u64, bytes };
             self.send_between(id, from, &Between::SnapshotPiece(piece));
         }

@@ -37,7 +37,7 @@ pub(super) fn export(client: &mut Client, prefix: &[u8]) -> Result<(Slot, Store)
         let Page { entries, as_of, more } = page(client, prefix, after)?;
         after = entries.last().map(|(key, _)| key.clone());
         for (key, value) in entries {
-            store.change(Change::Put { key, value });
+            store.change(&Change::Put { key, value });
         }
         pages.push((after.clone().filter(|_| more), as_of));
         if !more {
@@ -50,7 +50,7 @@ pub(super) fn export(client: &mut Client, prefix: &[u8]) -> Result<(Slot, Store)
         let key = change.key();
         let spoken = pages.iter().find(|(end, _)| end.as_deref().is_none_or(|end| key <= end));
         if key.starts_with(prefix) && spoken.is_some_and(|&(_, as_of)| slot > as_of) {
-            store.change(change);
+            store.change(&change);
         }
     })
     .map_err(|error| match error {
