@@ -12,19 +12,28 @@ use crate::status::Counters;
 /// Destinations that are remembered. Beyond it they are forgotten and begin anew.
 const DESTINATIONS_MAX: usize = 16 * 1024;
 
+/// Destinations that are looked up at a glance: what is sent in a row goes to a few.
+const RECENT: usize = 4;
+
 /// One packer for each destination.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     origin: Origin,
     datagram_bytes: usize,
-    packers: HashMap<SocketAddr, Destination>,
+    destinations: Vec<Destination>,
+    /// Where each address stands in `destinations`.
+    places: HashMap<SocketAddr, usize>,
+    /// The places used last, oldest first from `eldest` on, round.
+    recent: [usize; RECENT],
+    eldest: usize,
     numbers: MessageNumbers,
     /// The destinations for which something waits, in the order in which it came.
-    unsent: Vec<SocketAddr>,
+    unsent: Vec<usize>,
 }
 
 #[derive(Debug)]
 struct Destination {
+    address: SocketAddr,
     packer: Packer,
     waits: bool,
 }
@@ -34,7 +43,10 @@ impl Outbox {
         Self {
             origin,
             datagram_bytes,
-            packers: HashMap::new(),
+            destinations: Vec::new(),
+            places: HashMap::new(),
+            recent: [0; RECENT],
+            eldest: 0,
             numbers: MessageNumbers::default(),
             unsent: Vec::new(),
         }
@@ -50,13 +62,11 @@ impl Outbox {
         network: &mut N,
         counters: &mut Counters,
     ) {
-        let destination = self.packers.entry(to).or_insert_with(|| Destination {
-            packer: Packer::new(self.origin, self.datagram_bytes).numbered(&self.numbers),
-            waits: false,
-        });
+        let place = self.place(to);
+        let destination = &mut self.destinations[place];
         if !destination.waits {
             destination.waits = true;
-            self.unsent.push(to);
+            self.unsent.push(place);
         }
         let pushed = destination.packer.push(group, body, |datagram| send(network, to, datagram, counters));
         match pushed {
@@ -67,15 +77,31 @@ impl Outbox {
 
     /// Sends everything.
     pub(crate) fn flush<N: Network>(&mut self, network: &mut N, counters: &mut Counters) {
-        for to in self.unsent.drain(..) {
-            if let Some(destination) = self.packers.get_mut(&to) {
-                destination.waits = false;
-                destination.packer.flush(|datagram| send(network, to, datagram, counters));
-            }
+        for place in self.unsent.drain(..) {
+            let Destination { address, packer, waits } = &mut self.destinations[place];
+            *waits = false;
+            packer.flush(|datagram| send(network, *address, datagram, counters));
         }
-        if self.packers.len() > DESTINATIONS_MAX {
-            self.packers.clear();
+        if self.destinations.len() > DESTINATIONS_MAX {
+            self.destinations.clear();
+            self.places.clear();
         }
+    }
+
+    /// Where a destination stands, made if need be.
+    fn place(&mut self, to: SocketAddr) -> usize {
+        let is_it = |&&place: &&usize| self.destinations.get(place).is_some_and(|it| it.address == to);
+        if let Some(&place) = self.recent.iter().find(is_it) {
+            return place;
+        }
+        let place = *self.places.entry(to).or_insert_with(|| {
+            let packer = Packer::new(self.origin, self.datagram_bytes).numbered(&self.numbers);
+            self.destinations.push(Destination { address: to, packer, waits: false });
+            self.destinations.len() - 1
+        });
+        self.recent[self.eldest] = place;
+        self.eldest = (self.eldest + 1) % RECENT;
+        place
     }
 }
 

@@ -5,7 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{fdatasync, fsync};
+use rustix::fs::{FallocateFlags, fallocate, fdatasync, fsync};
+use rustix::io::Errno;
 
 #[cfg(test)]
 use super::faults::{self, Call};
@@ -41,6 +42,16 @@ impl DataFile {
         #[cfg(test)]
         faults::call(Call::Cut(self.path.clone(), bytes))?;
         self.file.set_len(bytes)
+    }
+
+    /// Gives it room behind its end, which reads as zeros.
+    pub(super) fn reserve(&self, bytes: usize, offset: u64) -> io::Result<()> {
+        #[cfg(test)]
+        faults::call(Call::Write(self.path.clone(), offset, vec![0; bytes]))?;
+        match fallocate(&self.file, FallocateFlags::empty(), offset, bytes as u64) {
+            Err(Errno::NOSYS | Errno::OPNOTSUPP) => self.file.write_all_at(&vec![0; bytes], offset),
+            made => Ok(made?),
+        }
     }
 
     /// Makes what was written durable.

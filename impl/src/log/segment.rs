@@ -15,6 +15,9 @@ use super::{Identity, LogError, LogOptions};
 const UNREADABLE: u8 = 0xEE;
 /// What is given up at once where the disk refuses to read, in bytes.
 const BLOCK_BYTES: usize = 4096;
+/// Room for a write of so many bytes is asked of the file system instead of being written: written twice, a long write
+/// would cost more than the change of the file that this makes of it.
+const RESERVED_WRITE_BYTES: usize = 64 << 10;
 
 /// The last file of a log.
 #[derive(Debug)]
@@ -88,10 +91,13 @@ impl Segment {
         let end = self.offset + bytes as u64;
         if end > self.file_bytes && options.zero_fill_bytes > 0 {
             let filled = filled_end(end, options);
-            let zeros = vec![0; usize::try_from(filled - self.file_bytes).unwrap_or(0)];
-            let path = &self.file.path;
-            let write = self.file.write_all_at(&zeros, self.file_bytes);
-            write.map_err(LogError::room(path, self.file_bytes, "write"))?;
+            let (path, room) = (&self.file.path, usize::try_from(filled - self.file_bytes).unwrap_or(0));
+            let made = if bytes < RESERVED_WRITE_BYTES {
+                self.file.write_all_at(&vec![0; room], self.file_bytes)
+            } else {
+                self.file.reserve(room, self.file_bytes)
+            };
+            made.map_err(LogError::room(path, self.file_bytes, "write"))?;
             self.file_bytes = filled;
         }
         Ok(())

@@ -30,6 +30,9 @@ pub(super) struct Marks(BTreeMap<u16, Vec<(Slot, u64)>>);
 impl Marks {
     /// Notes a record that is in a segment.
     pub(super) fn note(&mut self, group: u16, record: &Record<Payload>, segment: u64) {
+        if !matches!(record, Record::Snapshot(_)) && self.0.contains_key(&group) {
+            return; // The usual case.
+        }
         let marks = self.0.entry(group).or_default();
         if let Record::Snapshot(snapshot) = record {
             marks.push((snapshot.slot, segment));
