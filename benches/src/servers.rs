@@ -118,8 +118,8 @@ impl Servers {
         Ok(Destination {
             cluster: config.cluster,
             group: GROUP,
+            datagram_bytes: config.datagram_bytes(),
             servers: config.servers,
-            datagram_bytes: config.datagram_bytes,
             credentials,
         })
     }

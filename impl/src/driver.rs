@@ -215,7 +215,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             return Some(LocalTime(i64::MIN));
         }
         let groups = self.groups.values().flat_map(|group| [group.timers.next(), group.local.next()]);
-        groups.chain([self.next_transfer(), self.watch.next()]).flatten().min()
+        groups.chain([self.next_transfer(), self.watch.next(), self.marks.next()]).flatten().min()
     }
 
     fn next_wait(&self) -> Option<Span> {
@@ -339,7 +339,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
                     self.to_self.push_back((id, message));
                 }
                 Effect::Send { to, message: Message::Committed { view, up_to }, .. } => {
-                    self.marks.note(id, to, view, up_to);
+                    self.marks.note(id, to, view, up_to, now);
                 }
                 Effect::Send { to, message, .. } => {
                     if let Some(&address) = self.identity.addresses.get(usize::from(to.0)) {
@@ -409,12 +409,25 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         Ok(())
     }
 
-    fn flush(&mut self) {
-        for (group, to, message) in self.marks.drain() {
-            if let Some(&address) = self.identity.addresses.get(usize::from(to.0)) {
+    /// Sends the marks that have waited for long enough, or have company.
+    fn send_marks(&mut self) {
+        let now = self.clock.now();
+        let addresses = &self.identity.addresses;
+        let address = |to: ServerId| addresses.get(usize::from(to.0)).copied();
+        while let Some((group, to, message)) = self
+            .marks
+            .take(now, |to| address(to).is_none_or(|address| self.outbox.has_something_for(address)))
+        {
+            if let Some(address) = address(to) {
                 let body = Between::Protocol(&message);
                 self.outbox.push(address, group, &body, &mut self.network, &mut self.counters);
             }
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.marks.is_empty() {
+            self.send_marks();
         }
         self.outbox.flush(&mut self.network, &mut self.counters);
     }

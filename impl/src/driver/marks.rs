@@ -1,9 +1,14 @@
 //! The leader's word of what is chosen, on its way out: it is said again with every vote that completes a quorum, and the
-//! latest says all that the earlier ones did. So only the latest of a step leaves, as if those before had been lost.
+//! latest says all that the earlier ones did. So only the latest leaves, as if those before had been lost, and it waits a
+//! moment for a datagram that leaves anyway: no client waits for it, only the followers' own state.
 
-use spec::{Message, ServerId, Slot, View};
+use spec::{LocalTime, Message, ServerId, Slot, Span, View};
 
+use crate::clock::millis;
 use crate::payload::Payload;
+
+/// How long a mark waits for company.
+const WAIT_MAX: Span = millis(2);
 
 /// The latest [`Message::Committed`] of each group and view for each server.
 #[derive(Debug, Default)]
@@ -15,22 +20,37 @@ struct Mark {
     to: ServerId,
     view: View,
     up_to: Slot,
+    due: LocalTime,
 }
 
 impl Marks {
-    /// Keeps a mark until [`Marks::drain`], in the place of an earlier one.
-    pub(super) fn note(&mut self, group: u16, to: ServerId, view: View, up_to: Slot) {
-        let mark = Mark { group, to, view, up_to };
+    /// Keeps a mark until it is taken, in the place of an earlier one.
+    pub(super) fn note(&mut self, group: u16, to: ServerId, view: View, up_to: Slot, now: LocalTime) {
+        let mark = Mark { group, to, view, up_to, due: now + WAIT_MAX };
         match self.0.iter_mut().find(|kept| (kept.group, kept.to, kept.view) == (group, to, view)) {
             Some(kept) => kept.up_to = kept.up_to.max(up_to),
             None => self.0.push(mark),
         }
     }
 
-    /// What is to be sent, to whom.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = (u16, ServerId, Message<Payload>)> + '_ {
-        let message = |Mark { group, to, view, up_to }| (group, to, Message::Committed { view, up_to });
-        self.0.drain(..).map(message)
+    /// When one has waited for long enough.
+    pub(super) fn next(&self) -> Option<LocalTime> {
+        self.0.iter().map(|mark| mark.due).min()
+    }
+
+    /// Takes one that has, or for whose server a datagram is about to leave.
+    pub(super) fn take(
+        &mut self,
+        now: LocalTime,
+        has_company: impl Fn(ServerId) -> bool,
+    ) -> Option<(u16, ServerId, Message<Payload>)> {
+        let at = self.0.iter().position(|mark| mark.due <= now || has_company(mark.to))?;
+        let Mark { group, to, view, up_to, .. } = self.0.swap_remove(at);
+        Some((group, to, Message::Committed { view, up_to }))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -38,24 +58,45 @@ impl Marks {
 mod tests {
     use super::*;
 
+    const OLD: View = View::new(1, ServerId(0));
+    const NEW: View = View::new(2, ServerId(0));
+
+    fn message(view: View, up_to: u64) -> Message<Payload> {
+        Message::Committed { view, up_to: Slot(up_to) }
+    }
+
     #[test]
     fn the_latest_mark_of_a_view_stands_for_the_earlier_ones_and_for_no_other_views() {
-        let (old, new) = (View::new(1, ServerId(0)), View::new(2, ServerId(0)));
         let mut marks = Marks::default();
-        for (group, to, view, up_to) in
-            [(0, 1, old, 3), (0, 2, old, 3), (0, 1, old, 5), (1, 1, old, 4), (0, 1, new, 6)]
-        {
-            marks.note(group, ServerId(to), view, Slot(up_to));
+        let noted =
+            [(0, 1, OLD, 3), (0, 2, OLD, 3), (0, 1, OLD, 5), (1, 1, OLD, 4), (0, 1, NEW, 6), (0, 1, OLD, 4)];
+        for (group, to, view, up_to) in noted {
+            marks.note(group, ServerId(to), view, Slot(up_to), LocalTime(0));
         }
-        marks.note(0, ServerId(1), old, Slot(4));
-        let message = |view, up_to| Message::Committed { view, up_to: Slot(up_to) };
+        let mut taken: Vec<_> =
+            std::iter::from_fn(|| marks.take(LocalTime(0) + WAIT_MAX, |_| false)).collect();
+        taken.sort_by_key(|(group, to, message)| (*group, *to, format!("{message:?}")));
         let expected = [
-            (0, ServerId(1), message(old, 5)),
-            (0, ServerId(2), message(old, 3)),
-            (1, ServerId(1), message(old, 4)),
-            (0, ServerId(1), message(new, 6)),
+            (0, ServerId(1), message(OLD, 5)),
+            (0, ServerId(1), message(NEW, 6)),
+            (0, ServerId(2), message(OLD, 3)),
+            (1, ServerId(1), message(OLD, 4)),
         ];
-        assert_eq!(marks.drain().collect::<Vec<_>>(), expected);
-        assert_eq!(marks.drain().count(), 0);
+        assert_eq!(taken, expected);
+        assert!(marks.is_empty());
+    }
+
+    #[test]
+    fn a_mark_waits_for_company_and_not_for_long() {
+        let mut marks = Marks::default();
+        marks.note(0, ServerId(1), OLD, Slot(1), LocalTime(0));
+        marks.note(0, ServerId(2), OLD, Slot(1), LocalTime(0));
+        assert_eq!(marks.take(LocalTime(1), |to| to == ServerId(2)), Some((0, ServerId(2), message(OLD, 1))));
+        assert_eq!(marks.take(LocalTime(1), |to| to == ServerId(2)), None);
+        marks.note(0, ServerId(1), OLD, Slot(2), LocalTime(1));
+        let due = LocalTime(0) + WAIT_MAX;
+        assert_eq!(marks.next(), Some(due), "a later mark does not begin the wait again");
+        assert_eq!(marks.take(due, |_| false), Some((0, ServerId(1), message(OLD, 2))));
+        assert_eq!(marks.next(), None);
     }
 }

@@ -75,6 +75,11 @@ impl Outbox {
         }
     }
 
+    /// Whether a datagram for this destination has been begun.
+    pub(crate) fn has_something_for(&self, to: SocketAddr) -> bool {
+        self.unsent.iter().any(|&place| self.destinations[place].address == to)
+    }
+
     /// Sends everything.
     pub(crate) fn flush<N: Network>(&mut self, network: &mut N, counters: &mut Counters) {
         for place in self.unsent.drain(..) {

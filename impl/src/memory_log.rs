@@ -1,0 +1,167 @@
+//! A log that is kept in memory only, for measuring what durability costs. **Nothing of it survives the process**, so a
+//! server that uses it must never run again: it would vote as if it had promised nothing. Its data directory, which is
+//! made at the start and holds nothing, keeps it from that.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use spec::{Record, Slot};
+use thiserror::Error;
+
+use crate::disk::{Disk, DiskError, SnapshotError};
+use crate::log::Log;
+use crate::payload::Payload;
+use crate::snapshot::Content;
+
+/// A group's snapshots that are kept.
+const KEPT: usize = 2;
+
+/// Why a server cannot keep its log in memory.
+#[derive(Debug, Error)]
+pub enum MemoryLogError {
+    /// The directory is there.
+    #[error(
+        "data directory {}: exists, and `memory_log` is for a server that never ran: one that did has promised what it would \
+         not know of. Nothing was changed. Give it a directory that does not exist", .0.display()
+    )]
+    Exists(PathBuf),
+    /// The directory cannot be made.
+    #[error("data directory {}: cannot be made: {source}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Snapshots in memory. Records need not be kept: nobody will read them again.
+#[derive(Debug, Default)]
+pub struct MemoryLog(BTreeMap<(u16, Slot), Vec<u8>>);
+
+impl MemoryLog {
+    /// Makes the data directory, which must not exist.
+    ///
+    /// # Errors
+    /// If it does, or cannot be made.
+    pub fn begin(directory: &Path) -> Result<Self, MemoryLogError> {
+        let failed = |source| MemoryLogError::Directory { path: directory.to_owned(), source };
+        if let Some(parent) = directory.parent() {
+            fs::create_dir_all(parent).map_err(failed)?;
+        }
+        fs::create_dir(directory).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => MemoryLogError::Exists(directory.to_owned()),
+            _ => failed(error),
+        })?;
+        Ok(Self::default())
+    }
+}
+
+impl Disk for MemoryLog {
+    fn append(&mut self, _: u16, _: &Record<Payload>) {}
+
+    fn sync(&mut self) -> Result<(), DiskError> {
+        Ok(())
+    }
+
+    fn write_snapshot(&mut self, group: u16, slot: Slot, body: &[u8]) -> Result<(), DiskError> {
+        self.0.insert((group, slot), body.to_vec());
+        for slot in self.snapshots(group).into_iter().skip(KEPT) {
+            self.0.remove(&(group, slot));
+        }
+        Ok(())
+    }
+
+    fn snapshots(&self, group: u16) -> Vec<Slot> {
+        self.0
+            .range((group, Slot::NONE)..=(group, Slot(u64::MAX)))
+            .rev()
+            .map(|(&(_, slot), _)| slot)
+            .collect()
+    }
+
+    fn read_snapshot(&self, group: u16, slot: Slot) -> Result<Content, SnapshotError> {
+        let unusable =
+            |reason: String| SnapshotError { path: format!("{group}-{slot} in memory").into(), reason };
+        let body = self.0.get(&(group, slot)).ok_or_else(|| unusable("is no longer kept".into()))?;
+        Content::decode(body).map_err(|error| unusable(error.to_string()))
+    }
+}
+
+/// What a node keeps its records in.
+#[derive(Debug)]
+pub enum NodeLog {
+    /// Files.
+    Files(Log),
+    /// Memory, for measuring.
+    Memory(MemoryLog),
+}
+
+impl Disk for NodeLog {
+    fn append(&mut self, group: u16, record: &Record<Payload>) {
+        match self {
+            Self::Files(log) => Disk::append(log, group, record),
+            Self::Memory(log) => log.append(group, record),
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), DiskError> {
+        match self {
+            Self::Files(log) => Disk::sync(log),
+            Self::Memory(log) => log.sync(),
+        }
+    }
+
+    fn write_snapshot(&mut self, group: u16, slot: Slot, body: &[u8]) -> Result<(), DiskError> {
+        match self {
+            Self::Files(log) => Disk::write_snapshot(log, group, slot, body),
+            Self::Memory(log) => log.write_snapshot(group, slot, body),
+        }
+    }
+
+    fn snapshots(&self, group: u16) -> Vec<Slot> {
+        match self {
+            Self::Files(log) => Disk::snapshots(log, group),
+            Self::Memory(log) => log.snapshots(group),
+        }
+    }
+
+    fn read_snapshot(&self, group: u16, slot: Slot) -> Result<Content, SnapshotError> {
+        match self {
+            Self::Files(log) => Disk::read_snapshot(log, group, slot),
+            Self::Memory(log) => log.read_snapshot(group, slot),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::{self, LogError};
+
+    #[test]
+    fn a_server_that_forgot_everything_is_not_started_again_either_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("new");
+        MemoryLog::begin(&data).unwrap();
+        let said = MemoryLog::begin(&data).unwrap_err().to_string();
+        assert!(said.contains("exists") && said.contains("new"), "{said}");
+        let opened = Log::open(&data, log::Identity { cluster: 1, server: 0 });
+        assert!(matches!(opened, Err(LogError::NotBegun { .. })));
+    }
+
+    #[test]
+    fn the_latest_two_snapshots_of_each_group_are_kept() {
+        let mut log = MemoryLog::default();
+        let body = Content::default().encode();
+        [(0, 1), (1, 9), (0, 2), (0, 3)]
+            .into_iter()
+            .for_each(|(group, slot)| log.write_snapshot(group, Slot(slot), &body).unwrap());
+        assert_eq!(log.snapshots(0), [Slot(3), Slot(2)]);
+        assert_eq!(log.snapshots(1), [Slot(9)]);
+        assert_eq!(log.read_snapshot(0, Slot(2)).unwrap(), Content::default());
+        assert!(log.read_snapshot(0, Slot(1)).unwrap_err().to_string().contains("no longer kept"));
+    }
+}
