@@ -94,6 +94,9 @@ pub struct NodeConfig {
     /// The clients that are let in.
     #[serde(default)]
     pub clients: Vec<ClientKeys>,
+    /// Keep the log in memory, for measuring: nothing is durable, and the server must never run again.
+    #[serde(default)]
+    pub memory_log: bool,
     /// Do without keys: anybody who reaches the servers can read and change everything. On loopback only.
     #[serde(default)]
     pub insecure: bool,
@@ -186,6 +189,7 @@ impl NodeConfig {
             secret: Vec::new(),
             server_keys: Vec::new(),
             clients: Vec::new(),
+            memory_log: false,
             insecure: true,
         }
     }

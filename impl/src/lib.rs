@@ -75,6 +75,7 @@ pub mod fuzzing;
 pub mod kv;
 pub mod load;
 pub mod log;
+pub mod memory_log;
 pub mod network;
 pub mod node;
 pub mod page;

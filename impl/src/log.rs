@@ -86,7 +86,7 @@ impl Default for LogOptions {
 }
 
 /// What [`Log::open`] found.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub struct Recovery {
     /// Every record with its group, oldest first; durable by now.
     pub records: Vec<(u16, spec::Record<Payload>)>,

@@ -13,7 +13,8 @@ use crate::clock::{BootClock, millis};
 use crate::config::NodeConfig;
 use crate::driver::{Driver, GroupError, Identity, Learnt, Stopped};
 use crate::exit::Exit;
-use crate::log::{self, Log, LogError, TornTail};
+use crate::log::{self, Log, LogError, Recovery, TornTail};
+use crate::memory_log::{MemoryLog, MemoryLogError, NodeLog};
 use crate::network::{Udp, Waker};
 use crate::page::{Page, PageError};
 use crate::payload::Payload;
@@ -30,7 +31,7 @@ pub const GROUP: u16 = 0;
 /// How often what is shown is brought up to date, at most; beats see to it that it is about as often at least.
 const PUBLISH_INTERVAL: Span = millis(100);
 
-type NodeDriver<S> = Driver<BootClock, Log, Guarded<Udp, BootClock>, S>;
+type NodeDriver<S> = Driver<BootClock, NodeLog, Guarded<Udp, BootClock>, S>;
 
 /// Why a node could not start. Nothing was sent.
 #[derive(Debug, Error)]
@@ -41,6 +42,9 @@ pub enum StartError {
     /// The log cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The log cannot be kept in memory.
+    #[error(transparent)]
+    MemoryLog(#[from] MemoryLogError),
     /// The log cannot be started from.
     #[error(transparent)]
     Group(#[from] GroupError),
@@ -73,6 +77,8 @@ impl StartError {
             | Self::Security(_)
             | Self::Page(PageError::Public(_)) => Exit::Usage,
             Self::Log(error) => Exit::of_log(error),
+            Self::MemoryLog(MemoryLogError::Exists(_)) => Exit::RecoverNeeded,
+            Self::MemoryLog(MemoryLogError::Directory { .. }) => Exit::Disk,
             Self::Group(GroupError::Compacted { .. }) => Exit::DamagedData,
             Self::Group(GroupError::State(_)) | Self::Bind { .. } | Self::Page(_) | Self::Thread(_) => {
                 Exit::Runtime
@@ -95,6 +101,8 @@ pub enum Notice {
     TornTail(TornTail),
     /// Anybody who reaches it can read and change everything.
     Insecure,
+    /// Its log is kept in memory only.
+    Forgetful,
     /// Somebody was not let in.
     Refused(String),
     /// Something is wrong, and the server goes on.
@@ -121,6 +129,10 @@ impl std::fmt::Display for Notice {
             Self::Insecure => f.write_str(
                 "WARNING: insecure = true: no datagram is authenticated or encrypted; any user of this machine can \
                  read and change everything",
+            ),
+            Self::Forgetful => f.write_str(
+                "WARNING: memory_log = true: NOTHING IS DURABLE. What is acknowledged is lost when the servers end; this is \
+                 for measuring only",
             ),
             Self::Refused(line) => f.write_str(line),
         }
@@ -179,7 +191,14 @@ impl Node {
         if credentials.is_none() {
             notify(&Notice::Insecure);
         }
-        let (log, recovery) = Log::open(&config.data, identity)?;
+        let (log, recovery) = if config.memory_log {
+            notify(&Notice::Forgetful);
+            let log = MemoryLog::begin(&config.data)?;
+            (NodeLog::Memory(log), Recovery { boots: 1, ..Recovery::default() })
+        } else {
+            let (log, recovery) = Log::open(&config.data, identity)?;
+            (NodeLog::Files(log), recovery)
+        };
         let board = Arc::new(Board::default());
         let page = Page::start(config, Arc::clone(&board))?;
         let udp = Udp::bind(bind).map_err(|source| StartError::Bind { address: bind, source })?;

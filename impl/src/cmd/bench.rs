@@ -58,6 +58,9 @@ pub(crate) struct Arguments {
     /// Start servers that do without keys: nothing is authenticated or encrypted
     #[arg(long, requires = "servers")]
     insecure: bool,
+    /// Start servers that keep their logs in memory: NOTHING IS DURABLE. Shows what the disk costs
+    #[arg(long, requires = "servers")]
+    memory: bool,
     /// A running cluster's addresses, with commas between them
     #[arg(long, value_delimiter = ',', env = "CLUSTER_SERVERS", value_name = "ADDRESS,…")]
     addresses: Vec<SocketAddr>,
@@ -176,7 +179,11 @@ fn cluster_of(arguments: &Arguments) -> Result<(Option<OwnServers>, Destination)
             ..failure
         });
     };
-    let settings = arguments.window.map_or(String::new(), |window| format!("window = {window}\n"));
+    let mut settings = arguments.window.map_or(String::new(), |window| format!("window = {window}\n"));
+    if arguments.memory {
+        settings += "memory_log = true\n";
+        eprintln!("WARNING: --memory: nothing that these servers acknowledge is durable");
+    }
     let own = OwnServers::start(count, &settings, arguments.insecure)?;
     let key = (!arguments.insecure).then(|| own.client_key());
     let servers =

@@ -52,6 +52,7 @@ pub(crate) fn write(server: u8, notice: &Notice) {
         }
         Notice::Alarm(_) => warn!(server, what = "alarm", "server {server}: {notice}"),
         Notice::Insecure => warn!(server, what = "insecure", "server {server}: {notice}"),
+        Notice::Forgetful => warn!(server, what = "forgetful", "server {server}: {notice}"),
         Notice::Refused(_) => warn!(server, what = "refused", "server {server}: {notice}"),
         Notice::Page(address) => info!(server, what = "page", %address, "server {server}: {notice}"),
         Notice::Event(event) if event.what.is_warning() => {

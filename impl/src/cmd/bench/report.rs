@@ -116,7 +116,7 @@ impl Report {
         } else if arguments.csv {
             self.csv(arguments)
         } else {
-            self.text()
+            self.text(arguments)
         };
         writeln!(io::stdout().lock(), "{text}")
     }
@@ -129,7 +129,7 @@ impl Report {
             "servers": self.servers.len(),
             "clients": arguments.clients,
             "value_bytes": arguments.value_size,
-            "durable": true,
+            "durable": !arguments.memory,
             "authenticated": self.authenticated,
             "read_share": arguments.read_share,
             "rate": arguments.rate,
@@ -166,7 +166,7 @@ impl Report {
         )
     }
 
-    fn text(&self) -> String {
+    fn text(&self, arguments: &Arguments) -> String {
         let mut text = format!(
             "{} operations in {:.1} s: {:.0} a second; {} of unknown outcome, {} unfinished\n\n",
             self.operations,
@@ -194,6 +194,9 @@ impl Report {
                 100.0 * load,
                 100.0 * machine
             );
+        }
+        if arguments.memory {
+            text.insert_str(0, "NOT DURABLE: logs were kept in memory.\n\n");
         }
         text + "\n\n" + &servers.trim_fmt() + &format!("\n\nBounded by {}.{cpus}", self.bound)
     }

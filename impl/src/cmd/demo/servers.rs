@@ -44,7 +44,9 @@ impl Servers {
             fs::write(&path, settings.to_owned() + &servers.config(server))
                 .map_err(|error| failure(&path.display().to_string(), &error))?;
             let config = NodeConfig::load(&path).map_err(|error| Failure::new(Exit::Runtime, error))?;
-            data::init(&config).map_err(|error| Failure::new(error.exit(), error))?;
+            if !config.memory_log {
+                data::init(&config).map_err(|error| Failure::new(error.exit(), error))?;
+            }
             servers.launch(server)?;
         }
         Ok(servers)
