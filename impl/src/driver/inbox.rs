@@ -89,7 +89,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             Ok(Between::Protocol(message)) => {
                 self.heard.note(group, from, &message, now);
                 self.input_at(group, now, |replica, now, effects| {
-                    replica.receive(from, message, now, effects)
+                    replica.receive(from, message, now, effects);
                 });
             }
             Ok(Between::Stand) => self.stand(group),
