@@ -126,6 +126,20 @@ fn left_of<'a>(written: &'a Records, found: &Records) -> Vec<&'a (u16, Record<Pa
 }
 
 #[test]
+fn room_for_a_long_write_is_reserved_and_holds_nothing_but_zeros_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = LogOptions { zero_fill_bytes: 256 << 10, ..FILLED };
+    let records: Records =
+        [100_000, 10, 80_000].into_iter().zip(1..).map(|(bytes, at)| vote(at, bytes)).collect();
+    let ends = write(dir.path(), options, &records);
+    let bytes = fs::read(first_segment(dir.path())).unwrap();
+    let end = usize::try_from(*ends.last().unwrap()).unwrap();
+    assert!(end < bytes.len() && bytes.len().is_multiple_of(256 << 10), "{end} of {}", bytes.len());
+    assert!(format::is_zero(&bytes[end..]));
+    assert_eq!(open(dir.path(), options).unwrap().1.records, records);
+}
+
+#[test]
 fn what_was_synced_comes_back_in_order_with_its_group() {
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path().join("not/there/yet");
