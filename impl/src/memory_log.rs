@@ -94,7 +94,7 @@ impl Disk for MemoryLog {
 #[derive(Debug)]
 pub enum NodeLog {
     /// Files.
-    Files(Log),
+    Files(Box<Log>),
     /// Memory, for measuring.
     Memory(MemoryLog),
 }
@@ -102,35 +102,35 @@ pub enum NodeLog {
 impl Disk for NodeLog {
     fn append(&mut self, group: u16, record: &Record<Payload>) {
         match self {
-            Self::Files(log) => Disk::append(log, group, record),
+            Self::Files(log) => Disk::append(log.as_mut(), group, record),
             Self::Memory(log) => log.append(group, record),
         }
     }
 
     fn sync(&mut self) -> Result<(), DiskError> {
         match self {
-            Self::Files(log) => Disk::sync(log),
+            Self::Files(log) => Disk::sync(log.as_mut()),
             Self::Memory(log) => log.sync(),
         }
     }
 
     fn write_snapshot(&mut self, group: u16, slot: Slot, body: &[u8]) -> Result<(), DiskError> {
         match self {
-            Self::Files(log) => Disk::write_snapshot(log, group, slot, body),
+            Self::Files(log) => Disk::write_snapshot(log.as_mut(), group, slot, body),
             Self::Memory(log) => log.write_snapshot(group, slot, body),
         }
     }
 
     fn snapshots(&self, group: u16) -> Vec<Slot> {
         match self {
-            Self::Files(log) => Disk::snapshots(log, group),
+            Self::Files(log) => Disk::snapshots(log.as_ref(), group),
             Self::Memory(log) => log.snapshots(group),
         }
     }
 
     fn read_snapshot(&self, group: u16, slot: Slot) -> Result<Content, SnapshotError> {
         match self {
-            Self::Files(log) => Disk::read_snapshot(log, group, slot),
+            Self::Files(log) => Disk::read_snapshot(log.as_ref(), group, slot),
             Self::Memory(log) => log.read_snapshot(group, slot),
         }
     }

@@ -197,7 +197,7 @@ impl Node {
             (NodeLog::Memory(log), Recovery { boots: 1, ..Recovery::default() })
         } else {
             let (log, recovery) = Log::open(&config.data, identity)?;
-            (NodeLog::Files(log), recovery)
+            (NodeLog::Files(Box::new(log)), recovery)
         };
         let board = Arc::new(Board::default());
         let page = Page::start(config, Arc::clone(&board))?;
