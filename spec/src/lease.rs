@@ -148,13 +148,13 @@ impl<V: Value, R: Rules> Replica<V, R> {
                 asked.grants.insert(from);
             }
         }
-        let granted =
-            lease.rounds.iter().rposition(|asked| self.rules.makes_lease(&self.config, asked.grants));
-        if let Some(Round { number, sent, .. }) = granted.and_then(|at| lease.rounds.drain(..=at).next_back())
-        {
+        let makes_lease = |grants| self.rules.makes_lease(&self.config, grants);
+        let confirmed = lease.rounds.iter().rfind(|asked| makes_lease(asked.grants));
+        lease.confirmed = lease.confirmed.max(confirmed.map_or(0, |asked| asked.number));
+        let granted = lease.rounds.iter().rposition(|asked| makes_lease(asked.grants.without(self.doubted)));
+        if let Some(Round { sent, .. }) = granted.and_then(|at| lease.rounds.drain(..=at).next_back()) {
             let end = self.rules.lease_end(sent, now, self.config.lease_term);
             lease.until = lease.until.max(Some(end));
-            lease.confirmed = lease.confirmed.max(number);
         }
         if view == leads {
             self.reconcile(from, committed, effects);
@@ -168,6 +168,23 @@ impl<V: Value, R: Rules> Replica<V, R> {
             && self.rules.may_end_grant(grant.view, view)
         {
             grant.until = grant.until.min(now);
+        }
+    }
+
+    /// From now on no lease rests on grants of these servers: their clocks are not known to keep `ε`. Theirs still
+    /// confirm the view, so where too few others are left, reads go through a quorum.
+    ///
+    /// A lease that is held ends, because it may rest on them, and another is asked for. To the other servers this looks
+    /// like grants that were lost. Nothing is taken from the server's own grant: it was given by the same clock.
+    pub fn doubt(&mut self, servers: ServerSet, now: LocalTime, effects: &mut Effects<V>) {
+        let others = servers.without([self.config.me].into_iter().collect());
+        if core::mem::replace(&mut self.doubted, others) == others {
+            return;
+        }
+        if let Role::Leading(leading) = &mut self.role {
+            leading.lease.until = None;
+            leading.lease.rounds.clear(); // What was granted while in doubt makes no lease later.
+            self.request_lease(now, effects);
         }
     }
 
@@ -194,8 +211,9 @@ mod tests {
     use crate::effect::Effect;
     use crate::record::Durable;
     use crate::testing::{
-        ME, MINE, NOW, OTHER, fire, give, give_at, leader, sent, start, start_from, with_leases,
+        ME, MINE, NOW, OTHER, THIRD, fire, give, give_at, leader, sent, start, start_from, with_leases,
     };
+    use alloc::vec::Vec;
 
     /// Whether a leader that has sent one round more than are counted gets the lease by grants of this one.
     fn lease_by_grants_of(round: u64) -> bool {
@@ -221,6 +239,51 @@ mod tests {
         let last = ROUNDS_MAX as u64 + 1;
         assert!((2..=last).all(lease_by_grants_of));
         assert!(!lease_by_grants_of(1), "it was given up");
+    }
+
+    fn grant_to(replica: &mut Replica<u8>, from: ServerId, round: u64) {
+        give(replica, from, Message::Grant { view: MINE, round, committed: Slot::NONE });
+    }
+
+    fn doubt(replica: &mut Replica<u8>, servers: &[ServerId]) -> Vec<Effect<u8>> {
+        let mut effects = Effects::new();
+        replica.doubt(servers.iter().copied().collect(), NOW, &mut effects);
+        effects.drain().collect()
+    }
+
+    #[test]
+    fn a_lease_ends_when_a_grantor_is_doubted_and_rests_on_the_others_from_then_on() {
+        let mut replica = leader(with_leases());
+        fire(&mut replica, Timer::Renew, NOW);
+        [ME, OTHER].into_iter().for_each(|from| grant_to(&mut replica, from, 1));
+        assert!(replica.holds_lease(NOW));
+        let effects = doubt(&mut replica, &[OTHER]);
+        assert!(!replica.holds_lease(NOW));
+        assert_eq!(sent(&effects).len(), 3, "it asks for another lease at once");
+        assert!(doubt(&mut replica, &[OTHER]).is_empty(), "once");
+        [ME, OTHER].into_iter().for_each(|from| grant_to(&mut replica, from, 2));
+        assert!(!replica.holds_lease(NOW), "one that is not doubted is too few");
+        grant_to(&mut replica, THIRD, 2);
+        assert!(replica.holds_lease(NOW), "the round was not given up when it was confirmed");
+    }
+
+    #[test]
+    fn grants_of_servers_in_doubt_confirm_the_view_and_make_no_lease_when_the_doubt_is_over() {
+        let mut replica = leader(with_leases());
+        doubt(&mut replica, &[ME, OTHER, THIRD]);
+        assert_eq!(replica.doubted(), [OTHER, THIRD].into_iter().collect(), "its own clock is its own");
+        replica.read(7, NOW, &mut Effects::new());
+        let grant = |round| Message::Grant { view: MINE, round, committed: Slot::NONE };
+        // The first of them may have left before the read arrived.
+        for (from, round) in [(ME, 1), (OTHER, 1), (ME, 2)] {
+            give(&mut replica, from, grant(round));
+        }
+        let served = give(&mut replica, OTHER, grant(2));
+        assert!(served.contains(&Effect::Serve(7)), "{served:?}");
+        assert!(!replica.holds_lease(NOW));
+        doubt(&mut replica, &[]);
+        grant_to(&mut replica, THIRD, 2);
+        assert!(!replica.holds_lease(NOW), "granted while in doubt");
     }
 
     #[test]

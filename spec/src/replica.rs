@@ -15,7 +15,7 @@ use crate::recovery::Recovering;
 use crate::rules::{Paxos, Rules};
 use crate::session::Sessions;
 use crate::time::{LocalTime, Span};
-use crate::view::{ServerId, View};
+use crate::view::{ServerId, ServerSet, View};
 
 /// What a server is doing as a leader (`State`, Figure 5.1; UNSTARTED and CLOSED are both `Follower`).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -41,6 +41,8 @@ pub struct Replica<V, R = Paxos> {
 
     /// Acceptor: the lease that it granted last.
     pub(crate) grant: Option<Grant>,
+    /// Leader: servers whose grants make no lease, because their clocks may run faster than `ε` allows.
+    pub(crate) doubted: ServerSet,
     /// The highest view heard of.
     pub(crate) seen: View,
     pub(crate) role: Role<V>,
@@ -88,6 +90,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
             rules,
             durable,
             grant,
+            doubted: ServerSet::EMPTY,
             role: Role::Follower,
             backoff: 0,
             quiet_until: None,
@@ -230,6 +233,11 @@ impl<V, R> Replica<V, R> {
     /// The lease that its acceptor granted last.
     pub fn grant(&self) -> Option<Grant> {
         self.grant
+    }
+
+    /// The servers whose grants make no lease here.
+    pub fn doubted(&self) -> ServerSet {
+        self.doubted
     }
 
     /// The last slot handed to the state machine (`appliedSeq`).

@@ -51,6 +51,12 @@ impl ServerSet {
         server.0 < SERVERS_MAX && self.0 & (1 << server.0) != 0
     }
 
+    /// The servers that are in this set and not in the other.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// How many servers are in the set.
     pub fn len(self) -> u8 {
         // At most 64, so it fits.

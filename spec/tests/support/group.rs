@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use spec::{
     Command, Config, Durable, Effect, Effects, Incarnation, LocalTime, Message, Paxos, ReadId, Record,
-    Replica, ServerId, Slot, Snapshot, Timer, When,
+    Replica, ServerId, ServerSet, Slot, Snapshot, Timer, When,
 };
 
 /// One call of a handler.
@@ -17,6 +17,7 @@ pub(crate) enum Input {
     Read(ReadId),
     Resign,
     Install(Snapshot),
+    Doubt(ServerSet),
 }
 
 impl Input {
@@ -29,6 +30,7 @@ impl Input {
             Self::Read(read) => replica.read(read, now, &mut effects),
             Self::Resign => replica.resign(&mut effects),
             Self::Install(snapshot) => replica.install(snapshot, now, &mut effects),
+            Self::Doubt(servers) => replica.doubt(servers, now, &mut effects),
         }
         effects.drain().collect()
     }

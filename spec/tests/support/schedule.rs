@@ -1,11 +1,11 @@
 //! Random schedules: what happens next to a group of servers, drawn from numbers that proptest shrinks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use proptest::prelude::*;
 use spec::{
-    Command, Config, Effect, LocalTime, Outcome, RequestId, Role, ServerId, SessionId, Snapshot, Span, Timer,
-    Update,
+    Command, Config, Effect, LocalTime, Outcome, RequestId, Role, ServerId, ServerSet, SessionId, Snapshot,
+    Span, Timer, Update,
 };
 
 use crate::group::{Envelope, Group, Input};
@@ -14,6 +14,8 @@ use crate::group::{Envelope, Group, Input};
 const FAST: i64 = 11;
 const SLOW: i64 = 10;
 const DRIFT_PPM: u32 = 100_000;
+/// By how much a clock moves meanwhile that is beyond the bound.
+const WILD: [i64; 3] = [0, 30, 80];
 /// More messages than this are never under way: the oldest is lost, or nothing new would ever be heard.
 const UNDER_WAY_MAX: usize = 24;
 /// As many snapshots are under way at most; the oldest is lost.
@@ -58,6 +60,10 @@ pub(crate) struct Schedule {
     requests: u64,
     /// Snapshots that were asked for, each on its way to a server.
     transfers: Vec<(ServerId, Snapshot)>,
+    /// A server whose clock is beyond the bound, and how it moves. It and the others doubt each other before it is.
+    wild: Option<(ServerId, i64)>,
+    /// Servers that are yet to be told whom to doubt.
+    doubts: VecDeque<ServerId>,
 }
 
 impl Schedule {
@@ -81,11 +87,16 @@ impl Schedule {
             sessions: BTreeMap::new(),
             requests: 0,
             transfers: Vec::new(),
+            wild: None,
+            doubts: VecDeque::new(),
         }
     }
 
     /// Lets the next thing happen; none when the schedule is over.
     pub(crate) fn step(&mut self) -> Option<Event> {
+        if let Some(id) = self.doubts.pop_front() {
+            return Some(self.doubt(id));
+        }
         let Step { kind, who, which } = self.steps.next()?;
         let servers = u8::try_from(self.group.servers.len()).unwrap();
         let id = ServerId(who % servers);
@@ -102,6 +113,11 @@ impl Schedule {
             80..91 if up => self.timeout(id, which),
             91..96 if up => self.ask(id),
             96 if up => self.input(id, Input::Read(u64::from(which))),
+            97 if which % 4 == 3 => {
+                self.wild = WILD.get(usize::from(which / 4 % 4)).map(|&step| (id, step));
+                self.doubts = self.group.servers.iter().map(|server| server.config.me).collect();
+                Event::Other
+            }
             97 => {
                 self.cut_off = (which % 2 == 0).then_some(id);
                 Event::Other
@@ -117,9 +133,26 @@ impl Schedule {
                 self.group.crash(id);
                 Event::Crash(id)
             }
-            _ if !up && which % 2 == 0 => Event::Restart { id, effects: self.group.restart(id) },
+            _ if !up && which % 2 == 0 => {
+                self.doubts.push_back(id);
+                Event::Restart { id, effects: self.group.restart(id) }
+            }
             _ => Event::Other,
         })
+    }
+
+    /// A server's driver has found out whose clock is beyond the bound, or that none is any more.
+    fn doubt(&mut self, id: ServerId) -> Event {
+        if self.group.server(id).replica.is_none() {
+            return Event::Other;
+        }
+        let all = || self.group.servers.iter().map(|server| server.config.me);
+        let doubted: ServerSet = match self.wild {
+            Some((wild, _)) if wild == id => all().collect(),
+            Some((wild, _)) => [wild].into_iter().collect(),
+            None => ServerSet::EMPTY,
+        };
+        self.input(id, Input::Doubt(doubted))
     }
 
     fn input(&mut self, id: ServerId, input: Input) -> Event {
@@ -200,11 +233,13 @@ impl Schedule {
         (within > 0).then(|| at % within)
     }
 
-    /// Each clock moves by a slow or a fast step.
+    /// Each clock moves by a slow or a fast step, but for one that is beyond the bound.
     fn tick(&mut self, which: u16) -> Event {
         for server in &mut self.group.servers {
             let fast = which >> server.config.me.0 & 1 == 1;
-            server.now = server.now + Span(if fast { FAST } else { SLOW });
+            let step = if fast { FAST } else { SLOW };
+            let wild = self.wild.filter(|&(wild, _)| wild == server.config.me);
+            server.now = server.now + Span(wild.map_or(step, |(_, step)| step));
         }
         Event::Other
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use spec::{
-    Command, Config, Effect, LocalTime, Message, Record, Role, ServerId, SessionId, Slot, Span, Timer,
-    Update, View,
+    Command, Config, Effect, LocalTime, Message, Record, Role, ServerId, ServerSet, SessionId, Slot, Span,
+    Timer, Update, View,
 };
 
 use crate::group::{Envelope, Group, Input};
@@ -64,6 +64,11 @@ impl Script {
             }
             ["read", id, read] => {
                 self.input(server(id)?, &format!("client asks for read {read}"), Input::Read(number(read)?))?;
+            }
+            ["doubt", id, doubted @ ..] => {
+                let servers = doubted.iter().map(|&id| server(id)).collect::<Result<ServerSet, _>>()?;
+                let title = format!("learns that the clocks of {servers:?} run too fast for it");
+                self.input(server(id)?, &title, Input::Doubt(servers))?;
             }
             ["resign", id] => self.input(server(id)?, "resigns", Input::Resign)?,
             ["deliver", pattern @ ..] => self.each(pattern, Self::deliver)?,
