@@ -1,7 +1,14 @@
 //! Where local time comes from.
 
+mod rate;
+mod steady;
+
 use rustix::time::{ClockId, clock_gettime};
 use spec::{LocalTime, Span};
+
+pub use rate::{Pace, Rates};
+pub(crate) use rate::{RateMeter, Reached, Sample};
+pub(crate) use steady::Steady;
 
 /// Nanoseconds in a millisecond.
 pub const NANOS_PER_MILLI: i64 = 1_000_000;
@@ -9,7 +16,7 @@ const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// A server's clock. Only its rate matters, never what it shows.
 pub trait Clock {
-    /// The local time, in nanoseconds. Never earlier than what was returned before.
+    /// The local time, in nanoseconds. It should never be earlier than what was returned before; a driver notices if it is.
     fn now(&self) -> LocalTime;
 }
 

@@ -8,6 +8,7 @@
 //!
 //! A node hosts any number of groups over one socket and one log.
 
+mod clocks;
 mod divergence;
 mod error;
 mod full;
@@ -32,7 +33,7 @@ use spec::{
     When,
 };
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Steady};
 use crate::datagram::{self, Origin};
 use crate::disk::{Disk, DiskError};
 use crate::network::Network;
@@ -41,6 +42,9 @@ use crate::rng::Rng;
 use crate::state_machine::{NotASnapshot, StateMachine};
 use crate::status::{Counters, Status};
 use crate::wire::Between;
+#[cfg(test)]
+pub(crate) use clocks::AGREE_FOR;
+use clocks::Clocks;
 pub use divergence::Diverged;
 pub use error::{GroupError, Stopped};
 use group::{Asker, Group, Reply};
@@ -79,7 +83,8 @@ pub struct Identity {
 #[derive(Debug)]
 pub struct Driver<C, D, N, S> {
     identity: Identity,
-    clock: C,
+    clock: Steady<C>,
+    clocks: Clocks,
     disk: D,
     network: N,
     rng: Rng,
@@ -121,6 +126,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             sender: datagram::Sender::Server(identity.server.0),
             incarnation: identity.boots,
         };
+        let clock = Steady::new(clock);
         Self {
             inbox: Some(Inbox::new(identity.cluster)),
             outbox: Outbox::new(origin, identity.datagram_bytes.saturating_sub(network.overhead())),
@@ -128,6 +134,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             peers_settings: vec![Known::default(); identity.addresses.len()],
             introduced: false,
             watch: Watch::new(clock.now()),
+            clocks: Clocks::new(identity.addresses.len()),
             identity,
             clock,
             disk,
@@ -171,7 +178,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         }
         self.alarms.extend(alarms);
         let local = Local::new(Rng::seeded(self.rng.next_u64()), config.retry_interval);
-        let replica = Replica::recover(config, Paxos, durable, now, &mut self.effects)?;
+        let mut replica = Replica::recover(config, Paxos, durable, now, &mut self.effects)?;
+        replica.doubt(self.clocks.doubted(), now, &mut self.effects);
         let addresses = self.identity.addresses.clone();
         let mut group = Group::new(id, addresses, replica, machine, local);
         group.start_from(content);
@@ -206,8 +214,12 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         Ok(())
     }
 
-    /// When there is something to do even if nothing arrives; none if there never is.
+    /// When, by the clock that it was given, there is something to do even if nothing arrives; none if there never is.
     pub fn next_deadline(&self) -> Option<LocalTime> {
+        self.next_due().map(|at| self.clock.beneath(at))
+    }
+
+    fn next_due(&self) -> Option<LocalTime> {
         if self.stands_aside() {
             return self.next_try();
         }
@@ -219,7 +231,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     }
 
     fn next_wait(&self) -> Option<Span> {
-        self.next_deadline().map(|at| (at - self.clock.now()).max(Span::ZERO))
+        self.next_due().map(|at| (at - self.clock.now()).max(Span::ZERO))
     }
 
     fn submit(&mut self, group: u16, command: Command<Payload>) {
@@ -255,7 +267,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         let mut counters = self.counters;
         counters.datagrams_dropped += self.network.dropped();
         let status = Status::of(&group.replica, self.clock.now(), self.identity.boots, counters);
-        Some(Status { disk_full: self.stands_aside(), ..status })
+        let (disk_full, clocks_apart) = (self.stands_aside(), self.clocks_apart());
+        Some(Status { disk_full, clocks_apart, ..status })
     }
 
     /// What is to be said about somebody who was not let in.
@@ -314,6 +327,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         now: LocalTime,
         handler: impl FnOnce(&mut Replica<Payload>, LocalTime, &mut Effects<Payload>),
     ) {
+        self.check_clock();
         match self.groups.get_mut(&id) {
             Some(group) => handler(&mut group.replica, now, &mut self.effects),
             None => self.counters.frames_dropped += 1,

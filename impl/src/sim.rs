@@ -5,13 +5,20 @@
 //! clocks and processes fail in their ways, at any write, sync or send. Then the faults stop, and everything that
 //! clients ask for must be answered.
 //!
+//! In a quarter of the runs clocks also run beyond the bound on their rates, stand still and jump. Until that can be known
+//! (see `sim/clocks.rs`) reads may be stale, and nothing else may go wrong.
+//!
 //! All the while [`Findings`] are gathered, and the run ends with an error, and the last events, as soon as
 //!
 //! - two servers apply different updates in a slot, or an update is applied twice,
 //! - an answer contradicts an earlier one: an acknowledged update is missing, or a read is stale,
 //! - two servers hold the lease at the same time,
+//! - a clock that kept the bound is taken for one that did not,
 //! - or the cluster does not come to rest after the faults.
 
+#[cfg(test)]
+mod clock_tests;
+mod clocks;
 mod customer;
 mod fault;
 mod hardware;
@@ -28,6 +35,7 @@ use spec::Span;
 use crate::clock::millis;
 use crate::rng::Rng;
 pub use fault::{Class, Fault, Tally};
+use strike::{STRIKES, with_bad_clocks};
 use world::World;
 
 /// What a run is like.
@@ -57,6 +65,8 @@ pub struct Plan {
     pub replay_within: Span,
     /// How long a client thinks before its next operation, at most.
     pub clients_think: Span,
+    /// What strikes from time to time; other faults come with what is done.
+    pub strikes: Vec<Fault>,
     /// How often a fault strikes, on average.
     pub fault_every: Span,
     /// How long the faults last.
@@ -87,6 +97,7 @@ impl Plan {
             duplicate_percent: one_of(&[0, 5, 30]),
             replay_within: millis(60_000),
             clients_think: span_ms(one_of(&[100, 400, 1_000])),
+            strikes: if one_of(&[0, 0, 0, 1]) == 0 { STRIKES.into() } else { with_bad_clocks() },
             fault_every: span_ms(one_of(&[150, 500, 1_500])),
             faults_for: millis(55_000),
         }
@@ -118,6 +129,10 @@ pub struct Findings {
     pub leader_changes: u64,
     /// Times that some server was seen to hold the lease.
     pub leases_seen: u64,
+    /// Times that a clock was found out of step, or gone back.
+    pub clock_alarms: u64,
+    /// Stale reads, and leases held twice, while somebody's clock was beyond the bound and that could not be known yet.
+    pub excused: u64,
     /// Snapshots that servers took.
     pub snapshots: u64,
     /// Snapshots that servers fetched from others.
@@ -142,6 +157,8 @@ impl Findings {
         self.faults.add(&other.faults);
         self.leader_changes += other.leader_changes;
         self.leases_seen += other.leases_seen;
+        self.clock_alarms += other.clock_alarms;
+        self.excused += other.excused;
         self.snapshots += other.snapshots;
         self.snapshots_fetched += other.snapshots_fetched;
         self.snapshots_damaged += other.snapshots_damaged;

@@ -1,7 +1,8 @@
 //! What a server says about itself.
 
 use serde::{Deserialize, Serialize};
-use spec::{Replica, Role, Slot, View};
+use serde_json::{Value, json};
+use spec::{Replica, Role, ServerId, Slot, View};
 
 use crate::clock::to_millis;
 use crate::payload::Payload;
@@ -23,6 +24,8 @@ pub struct Status {
     pub applied: Slot,
     /// What is left of its lease, in milliseconds; none if it holds none.
     pub lease_remaining_ms: Option<f64>,
+    /// Servers whose clocks run at another rate than its own, by more than the bound.
+    pub clocks_apart: Vec<ServerId>,
     /// What it has counted since it started.
     pub counters: Counters,
     /// Whether it stands aside until its disk has room.
@@ -33,6 +36,22 @@ pub struct Status {
 impl Eq for Status {}
 
 impl Status {
+    /// It as an object.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({
+            "boots": self.boots,
+            "role": self.role,
+            "view": self.view.to_string(),
+            "committed": self.committed,
+            "applied": self.applied,
+            "lease_remaining_ms": self.lease_remaining_ms,
+            "clocks_apart": self.clocks_apart,
+            "disk_full": self.disk_full,
+            "counters": self.counters,
+        })
+    }
+
     /// The state of a replica at `now`.
     pub(crate) fn of(
         replica: &Replica<Payload>,
@@ -48,6 +67,7 @@ impl Status {
             committed: replica.history().committed(),
             applied: replica.applied(),
             lease_remaining_ms: replica.lease_remaining(now).map(to_millis),
+            clocks_apart: Vec::new(),
             counters,
             disk_full: false,
         }

@@ -142,6 +142,7 @@ fn status() -> Status {
         committed: Slot(9),
         applied: Slot(8),
         lease_remaining_ms: Some(412.5),
+        clocks_apart: vec![ServerId(1)],
         counters: Counters { datagrams_in: 300, syncs: 7, ..Counters::default() },
         disk_full: false,
     }
@@ -150,7 +151,8 @@ fn status() -> Status {
 /// One of each kind that servers say to each other; `name_of_between` does not compile when a kind is missing there.
 fn between() -> Vec<Between<Message<Payload>>> {
     let edition = Edition { slot: Slot(9), bytes: 300, checksum: 0xC0FFEE };
-    let beat = Beat { number: 40, echo: Some(Echo { number: 39, held: Span(250_000) }), status: status() };
+    let echo = Some(Echo { boots: 2, number: 39, held: Span(250_000) });
+    let beat = Beat { number: 40, echo, running: Span(10_000_000), status: status() };
     let settings = Settings { servers: 5, phase1_quorum: 4, phase2_quorum: 2, groups: 3, sessions: 16_384 };
     let others = [
         Between::Stand,

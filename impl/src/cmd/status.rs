@@ -85,13 +85,19 @@ fn watch(
     }
 }
 
+/// Whose clocks are out of step with a server's.
+fn clocks(status: &Status) -> String {
+    let apart: Vec<_> = status.clocks_apart.iter().map(ToString::to_string).collect();
+    if apart.is_empty() { "ok".into() } else { format!("not with {}", apart.join(", ")) }
+}
+
 fn table(heard: &[(SocketAddr, Option<Status>)]) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
     if !io::stdout().is_terminal() {
         table.force_no_tty();
     }
-    table.set_header(["SERVER", "ADDRESS", "ROLE", "VIEW", "COMMITTED", "APPLIED", "LEASE"]);
+    table.set_header(["SERVER", "ADDRESS", "ROLE", "VIEW", "COMMITTED", "APPLIED", "LEASE", "CLOCKS"]);
     for (address, status) in heard {
         let address = address.to_string();
         match status {
@@ -103,8 +109,9 @@ fn table(heard: &[(SocketAddr, Option<Status>)]) -> String {
                 status.committed.to_string(),
                 status.applied.to_string(),
                 status.lease_remaining_ms.map_or("-".into(), |ms| format!("{ms:.0} ms")),
+                clocks(status),
             ]),
-            None => table.add_row(["-", &address, "unreachable", "-", "-", "-", "-"]),
+            None => table.add_row(["-", &address, "unreachable", "-", "-", "-", "-", "-"]),
         };
     }
     table.trim_fmt()
@@ -113,21 +120,14 @@ fn table(heard: &[(SocketAddr, Option<Status>)]) -> String {
 fn object(heard: &[(SocketAddr, Option<Status>)]) -> Value {
     let servers: Vec<_> = heard
         .iter()
-        .map(|(address, status)| match status {
-            Some(status) => json!({
-                "address": address,
-                "reachable": true,
-                "server": status.server,
-                "boots": status.boots,
-                "role": status.role,
-                "view": status.view.to_string(),
-                "committed": status.committed,
-                "applied": status.applied,
-                "lease_remaining_ms": status.lease_remaining_ms,
-                "disk_full": status.disk_full,
-                "counters": status.counters,
-            }),
-            None => json!({"address": address, "reachable": false}),
+        .map(|(address, status)| {
+            let mut server = status.as_ref().map_or_else(|| json!({}), Status::to_json);
+            server["address"] = json!(address);
+            server["reachable"] = json!(status.is_some());
+            if let Some(status) = status {
+                server["server"] = json!(status.server);
+            }
+            server
         })
         .collect();
     json!({"schema": JSON_SCHEMA, "command": "status", "servers": servers})

@@ -10,7 +10,7 @@ use crate::network::Network;
 use crate::payload::Payload;
 use crate::state_machine::StateMachine;
 use crate::status::Standing;
-use crate::watch::{Beat, Beats, Drops, Events, Happening, Histogram, Report, Tally};
+use crate::watch::{Beat, Beats, Drops, Events, Happening, Histogram, PeerReport, Report, Tally};
 use crate::wire::Between;
 
 /// A sync that takes longer is slow.
@@ -62,6 +62,8 @@ impl Watch {
     }
 
     pub(super) fn note(&mut self, what: Happening, now: LocalTime) {
+        let alarm = matches!(what, Happening::ClockApart { .. } | Happening::ClockWentBack { .. });
+        self.tally.clock_alarms += u64::from(alarm);
         self.events.note(what, now);
     }
 
@@ -143,7 +145,8 @@ impl Watch {
 impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     /// From now on tells the other servers how this one is, a few times a second, so that each knows all.
     pub fn tell_peers(&mut self) {
-        self.watch.beats = Some(Beats::new(self.identity.addresses.len(), self.clock.now()));
+        self.watch.beats =
+            Some(Beats::new(self.identity.addresses.len(), self.identity.boots, self.clock.now()));
     }
 
     /// The latest events.
@@ -161,12 +164,21 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             uptime: now - watch.events.started(),
             lease_term: group.replica.config().lease_term,
             status: self.status(id)?,
-            peers: beats.flat_map(|beats| beats.reports(self.identity.server, now)).collect(),
+            peers: beats
+                .flat_map(|beats| beats.reports(self.identity.server, now))
+                .map(|report| self.with_clock(report))
+                .collect(),
             tally: watch.tally,
             drops: self.drops(),
             syncs: watch.syncs,
             updates: watch.updates,
         })
+    }
+
+    fn with_clock(&self, report: PeerReport) -> PeerReport {
+        let apart = self.clocks.apart().find(|&(server, _)| server == report.server);
+        let (clock, clock_apart) = (self.clocks.rates(report.server), apart.map(|(_, pace)| pace));
+        PeerReport { clock, clock_apart, ..report }
     }
 
     fn drops(&self) -> Drops {
@@ -212,8 +224,12 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
 
     pub(super) fn on_beat(&mut self, from: ServerId, beat: Beat) {
         let now = self.clock.now();
-        if let Some(beats) = &mut self.watch.beats {
-            beats.on_beat(from, beat, now);
+        let Some(beats) = &mut self.watch.beats else { return };
+        if beats.is_of_another_start(from, &beat) {
+            self.clocks.restarted(from);
+        }
+        if let Some(sample) = beats.on_beat(from, beat, now) {
+            self.compare_clocks(from, sample);
         }
     }
 

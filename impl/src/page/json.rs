@@ -24,7 +24,7 @@ pub(super) fn report(report: &Report, servers: &[SocketAddr]) -> Value {
         "address": address(report.status.server),
         "uptime_ms": to_millis(report.uptime),
         "lease_term_ms": to_millis(report.lease_term),
-        "status": status(&report.status),
+        "status": report.status.to_json(),
         "peers": peers,
         "tally": report.tally,
         "drops": drops(&report.drops),
@@ -45,19 +45,6 @@ pub(super) fn event(event: &Event) -> Value {
     })
 }
 
-fn status(status: &Status) -> Value {
-    json!({
-        "boots": status.boots,
-        "role": status.role,
-        "view": status.view.to_string(),
-        "committed": status.committed,
-        "applied": status.applied,
-        "lease_remaining_ms": status.lease_remaining_ms,
-        "disk_full": status.disk_full,
-        "counters": status.counters,
-    })
-}
-
 fn peer(peer: &PeerReport, report: &Report, address: Option<&str>) -> Value {
     json!({
         "server": peer.server,
@@ -67,7 +54,9 @@ fn peer(peer: &PeerReport, report: &Report, address: Option<&str>) -> Value {
         "loss": peer.loss,
         "round_trip_ms": peer.round_trip.map(to_millis),
         "lag": lag(peer, report),
-        "status": peer.status.as_ref().map(status),
+        "clock": peer.clock,
+        "clock_apart": peer.clock_apart,
+        "status": peer.status.as_ref().map(Status::to_json),
     })
 }
 

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::json::{lag, to_seconds};
+use crate::clock::Rates;
 use crate::status::Standing;
 use crate::watch::{BOUNDS_S, Histogram, PeerReport, Report, reason_name};
 
@@ -128,6 +129,11 @@ fn counters(report: &Report, to: &mut DescriptorEncoder<'_>) -> Result<(), Error
         ("leases_lost", "Times that the server's lease ended", tally.leases_lost),
         ("catch_ups", "Times that the server lagged behind a peer", tally.catch_ups),
         ("slow_syncs", "Syncs of the disk that took 100 ms or more", tally.slow_syncs),
+        (
+            "clock_alarms",
+            "Times that a clock was found out of step, or that this server's own went back",
+            tally.clock_alarms,
+        ),
         ("received_datagrams", "Datagrams received", counters.datagrams_in),
         ("sent_datagrams", "Datagrams sent", counters.datagrams_out),
         ("sent_messages", "Messages sent; several share a datagram", counters.messages_out),
@@ -173,7 +179,42 @@ fn peers(report: &Report, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         ConstGauge::new,
     )?;
     let lags = each().filter_map(|peer| Some((label(peer), lag(peer, report)?)));
-    family(to, "peer_lag_slots", "Chosen slots that the peer lacks", None, lags, ConstGauge::new)
+    family(to, "peer_lag_slots", "Chosen slots that the peer lacks", None, lags, ConstGauge::new)?;
+    clocks(report, to)
+}
+
+fn clocks(report: &Report, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+    let label = |peer: &PeerReport| [("peer", peer.server.0.to_string())];
+    let apart = report.peers.iter().map(|peer| (label(peer), u64::from(peer.clock_apart.is_some())));
+    family(
+        to,
+        "peer_clock_apart",
+        "Whether the peer's clock runs at another rate than this server's, by more than the bound",
+        None,
+        apart,
+        ConstGauge::new,
+    )?;
+    let bound = |of: fn(Rates) -> i64| {
+        let known = report.peers.iter().filter_map(move |peer| Some((label(peer), of(peer.clock?))));
+        known.map(|(label, ppm)| (label, i32::try_from(ppm).map_or(f64::INFINITY, f64::from) / 1e6))
+    };
+    let unit = Some(&Unit::Ratios);
+    family(
+        to,
+        "peer_clock_least",
+        "How much faster the peer's clock runs than this server's, at least",
+        unit,
+        bound(|rates| rates.least_ppm),
+        ConstGauge::new,
+    )?;
+    family(
+        to,
+        "peer_clock_most",
+        "How much faster the peer's clock runs than this server's, at most",
+        unit,
+        bound(|rates| rates.most_ppm),
+        ConstGauge::new,
+    )
 }
 
 /// A metric without labels.

@@ -65,7 +65,15 @@ const row = (server, status, peer) => {
   cell(peer ? (peer.loss == null ? "–" : `${(100 * peer.loss).toFixed(0)} %`) : "", peer && peer.loss > 0.05 ? "number bad" : "number");
   cell(peer ? millis(peer.round_trip_ms) : "", "number");
   cell(peer ? (peer.heard_ms == null ? "–" : `${millis(peer.heard_ms)} ago`) : "", "number");
+  cell(peer ? pace(peer) : "", peer && peer.clock_apart ? "number bad" : "number");
   return made;
+};
+
+// How much faster a peer's clock runs than this server's, and how far that may be off.
+const pace = ({ clock, clock_apart }) => {
+  if (!clock) return clock_apart ? `too ${clock_apart === "faster" ? "fast" : "slow"}` : "–";
+  const middle = (clock.least_ppm + clock.most_ppm) / 2, ppm = (value) => whole(Math.round(value));
+  return `${clock_apart ? "apart, " : ""}${middle < 0 ? "−" : "+"}${ppm(Math.abs(middle))} ± ${ppm((clock.most_ppm - clock.least_ppm) / 2)} ppm`;
 };
 
 const show = (report) => {
@@ -85,6 +93,7 @@ const show = (report) => {
   say("view", `view ${status.view}`);
   const lease = status.lease_remaining_ms;
   say("lease", lease == null ? "none" : millis(lease));
+  say("clocks", status.clocks_apart.length ? `clocks out of step: ${status.clocks_apart.join(", ")}` : "");
   element("lease-bar").style.width = lease == null ? "0" : `${Math.min(100, 100 * lease / report.lease_term_ms)}%`;
   say("committed", whole(status.committed));
   say("applied", `applied ${whole(status.applied)}`);

@@ -41,6 +41,12 @@ pub enum Fault {
     RateChange,
     /// Clock: the machine sleeps: its clock jumps, and what is sent to it meanwhile is lost.
     Suspension,
+    /// Clock: the rate is beyond the bound for a while.
+    RateBeyond,
+    /// Clock: it stands still for a while.
+    StandStill,
+    /// Clock: it jumps, back or forth.
+    Jump,
     /// Process: it is killed, and started again soon.
     Kill,
     /// Process: it stands still, perhaps for longer than a lease, then goes on in the middle of its work.
@@ -62,7 +68,7 @@ pub enum Class {
 
 impl Fault {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::PowerFailure,
         Self::CutSync,
         Self::SlowSync,
@@ -81,6 +87,9 @@ impl Fault {
         Self::Flapping,
         Self::RateChange,
         Self::Suspension,
+        Self::RateBeyond,
+        Self::StandStill,
+        Self::Jump,
         Self::Kill,
         Self::Pause,
     ];
@@ -95,7 +104,9 @@ impl Fault {
             | Self::Stall
             | Self::FailedSync
             | Self::Full => Class::Disk,
-            Self::RateChange | Self::Suspension => Class::Clock,
+            Self::RateChange | Self::Suspension | Self::RateBeyond | Self::StandStill | Self::Jump => {
+                Class::Clock
+            }
             Self::Kill | Self::Pause => Class::Process,
             _ => Class::Network,
         }

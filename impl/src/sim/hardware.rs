@@ -22,6 +22,8 @@ pub(super) const DRIFT_PPM: u32 = 10_000;
 /// Datagrams that wait at a card at most; more are lost.
 const SOCKET_BUFFER_DATAGRAMS: usize = 2_000;
 const MILLION: i64 = 1_000_000;
+/// The rate of a clock that stands still.
+pub(super) const STAND_STILL_PPM: i64 = -MILLION;
 const SYNC_TIME_MAX: Span = Span(400_000);
 const SLOW_SYNC_TIME_MAX: Span = millis(60);
 /// How long a disk that is stuck takes for a sync, at most.
@@ -43,7 +45,7 @@ pub(super) struct Hardware {
     /// A moment of the world, what the clock showed then, and how much too fast it has run since.
     clock_since: i64,
     clock_showed: i64,
-    clock_ppm: i64,
+    pub(super) clock_ppm: i64,
     pub(super) durable: Vec<(u16, Record<Payload>)>,
     written: Vec<(u16, Record<Payload>)>,
     /// Snapshots by group and slot.
@@ -112,6 +114,9 @@ impl Hardware {
     /// When its clock will show `local`, or a moment later.
     pub(super) fn world_time(&self, local: LocalTime) -> i64 {
         let shown = local.0.saturating_sub(self.clock_showed);
+        if self.clock_ppm == STAND_STILL_PPM {
+            return if shown <= 0 { self.clock_since } else { i64::MAX };
+        }
         scaled(shown, MILLION, MILLION + self.clock_ppm).saturating_add(self.clock_since + 1)
     }
 
@@ -127,6 +132,17 @@ impl Hardware {
         self.clock_showed = self.local_time().0;
         self.clock_since = self.world;
         self.clock_ppm = ppm;
+    }
+
+    /// From now on, which is the beginning of a step, the clock shows so much more, or less.
+    pub(super) fn jump(&mut self, by: Span) {
+        self.clock_showed = (self.local_time() + by).0;
+        self.clock_since = self.world;
+    }
+
+    /// Whether its clock is within the bound of the true rate by which any two are within the bound of each other.
+    pub(super) fn keeps_time(&self) -> bool {
+        2 * self.clock_ppm.abs() <= i64::from(DRIFT_PPM)
     }
 
     pub(super) fn deliver(&mut self, now: i64, from: SocketAddr, datagram: Vec<u8>) {

@@ -23,8 +23,8 @@ const REFUSAL_MAX: Span = millis(3_000);
 const KILL_DOWN_MAX: Span = millis(200);
 /// How many more writes and sends a failing power supply lasts, at most.
 const POWER_OPERATIONS_MAX: u64 = 60;
-/// What strikes by itself from time to time; the others come with what is done.
-const STRIKES: [Fault; 14] = [
+/// What strikes by itself from time to time in every run.
+pub(super) const STRIKES: [Fault; 14] = [
     Fault::PowerFailure,
     Fault::CutSync,
     Fault::Stall,
@@ -41,6 +41,12 @@ const STRIKES: [Fault; 14] = [
     Fault::Pause,
 ];
 
+/// What strikes where clocks do what leases do not allow for.
+pub(super) fn with_bad_clocks() -> Vec<Fault> {
+    let bad = [Fault::RateBeyond, Fault::StandStill, Fault::Jump];
+    STRIKES.into_iter().chain(bad).collect()
+}
+
 impl World {
     /// Lets a fault strike when its time has come.
     pub(super) fn strike(&mut self) {
@@ -49,13 +55,15 @@ impl World {
         }
         self.next_fault = self.now + self.rng.part_of(self.plan.fault_every.times(2)).0;
         let server = self.any(self.servers.len());
-        let fault = STRIKES[self.any(STRIKES.len())];
+        let which = self.any(self.plan.strikes.len());
+        let fault = self.plan.strikes[which];
         self.trace.note(self.now, Event::Strikes { fault, server });
         match fault {
             Fault::PowerFailure => self.end(server, fault, DOWN_MAX),
             Fault::Kill => self.end(server, fault, KILL_DOWN_MAX),
             Fault::Pause => self.pause(server),
             Fault::Suspension => self.suspend(server),
+            Fault::RateBeyond | Fault::StandStill | Fault::Jump => self.derail(server, fault),
             Fault::CutSync | Fault::Stall | Fault::FailedSync | Fault::Full | Fault::RateChange => {
                 self.spoil(server, fault);
             }
@@ -63,11 +71,11 @@ impl World {
         }
     }
 
-    fn any(&mut self, count: usize) -> usize {
+    pub(super) fn any(&mut self, count: usize) -> usize {
         usize::try_from(self.rng.below(count as u64)).unwrap_or(0)
     }
 
-    fn lasting(&mut self, longest: Span) -> i64 {
+    pub(super) fn lasting(&mut self, longest: Span) -> i64 {
         self.now + self.rng.part_of(longest).0
     }
 

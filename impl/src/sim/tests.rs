@@ -72,7 +72,7 @@ fn a_leader_hands_over_to_the_server_that_is_named_without_an_election_time_out(
 }
 
 /// A run of three servers with leases in which nothing goes wrong by itself.
-fn calm(faults_for_ms: i64) -> World {
+pub(super) fn calm(faults_for_ms: i64) -> World {
     let plan = Plan {
         servers: 3,
         lease_ms: 600,
@@ -96,7 +96,7 @@ fn highest_view(world: &World) -> View {
 }
 
 /// Lets time pass.
-fn run_until(world: &mut World, ms: i64) {
+pub(super) fn run_until(world: &mut World, ms: i64) {
     while world.now < millis(ms).0 {
         world.advance(true, true).unwrap();
     }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use spec::{ServerId, Slot, Span};
 
+use super::clocks::ClockWatch;
 use super::customer::Customer;
 use super::hardware::{DRIFT_PPM, Hardware, SimClock, SimDisk, SimNetwork};
 use super::judge::{Judge, Ledger};
@@ -47,7 +48,8 @@ pub(super) struct World {
     pub(super) links: Links,
     pub(super) trace: Trace,
     pub(super) next_fault: i64,
-    judge: Rc<RefCell<Judge>>,
+    pub(super) judge: Rc<RefCell<Judge>>,
+    pub(super) clocks: ClockWatch,
     pub(super) leader: Option<usize>,
     pub(super) findings: Findings,
 }
@@ -79,6 +81,7 @@ impl World {
             customers,
             next_fault: 0,
             judge: Rc::new(RefCell::new(Judge::default())),
+            clocks: ClockWatch::default(),
             leader: None,
             findings: Findings::default(),
         }
@@ -102,7 +105,7 @@ impl World {
         }
         self.final_check()?;
         for index in 0..self.servers.len() {
-            self.note_snapshots(index);
+            self.note_counters(index);
         }
         for server in &self.servers {
             let hardware = server.hardware.borrow();
@@ -112,6 +115,7 @@ impl World {
             self.findings.snapshots_damaged += hardware.snapshots_damaged;
         }
         self.findings.faults.add(&self.links.tally);
+        self.findings.excused = self.judge.borrow().excused();
         self.findings.simulated_ms = self.now / NANOS_PER_MILLI;
         self.findings.trace = self.trace.hash();
         Ok(self.findings)
@@ -125,6 +129,7 @@ impl World {
             self.start_if_due(index)?;
             self.step_if_due(index);
         }
+        self.check_clocks();
         self.check_leases();
         for index in 0..self.customers.len() {
             if self.customers[index].next(begins).is_some_and(|at| at <= self.now) {
@@ -191,6 +196,7 @@ impl World {
         let config = self.plan.config(id, &self.addresses);
         let mut protocol = config.protocol().map_err(|error| error.to_string())?;
         protocol.election_timeout = millis(self.plan.election_ms.into());
+        driver.tell_peers();
         driver.add_group(GROUP, protocol, records, ledger).map_err(|error| error.to_string())?;
         server.driver = Some(driver);
         server.busy_until = self.now;
@@ -228,7 +234,7 @@ impl World {
     /// A server has ended, and is started again before `down` is over.
     pub(super) fn go_down(&mut self, index: usize, down: Span) {
         self.trace.note(self.now, Event::Down { server: index });
-        self.note_snapshots(index);
+        self.note_counters(index);
         let damages = index == 0 && self.servers.len() > 1 && self.links.troubled && self.rng.percent(30);
         let server = &mut self.servers[index];
         if damages {
@@ -238,10 +244,12 @@ impl World {
         server.starts_at = self.now + self.rng.part_of(down).0;
     }
 
-    /// Counts the snapshots of a server whose counters are about to be gone.
-    fn note_snapshots(&mut self, index: usize) {
-        let status = self.servers[index].driver.as_ref().and_then(|driver| driver.status(GROUP));
-        if let Some(counters) = status.map(|status| status.counters) {
+    /// Takes over what a server has counted, whose counters are about to be gone.
+    fn note_counters(&mut self, index: usize) {
+        let report = self.servers[index].driver.as_ref().and_then(Driver::report);
+        if let Some(report) = report {
+            let counters = report.status.counters;
+            self.findings.clock_alarms += report.tally.clock_alarms;
             self.findings.snapshots += counters.snapshots;
             self.findings.snapshots_fetched += counters.snapshots_fetched;
         }
@@ -260,23 +268,35 @@ impl World {
             (hardware.troubled, hardware.power_for) = (false, None);
             server.starts_at = server.starts_at.min(self.now);
         }
+        self.set_clocks_right();
         self.links.heal();
         self.trace.note(self.now, Event::Healed);
     }
 
-    /// No two servers hold the lease at the same moment.
-    fn check_leases(&mut self) {
-        let mut holders = BTreeSet::new();
-        for (index, server) in self.servers.iter().enumerate() {
+    /// The servers that hold the lease now.
+    fn holders(&self) -> BTreeSet<usize> {
+        let holds = |(index, server): (usize, &Server)| {
             let mut hardware = server.hardware.borrow_mut();
             (hardware.world, hardware.ahead) = (self.now, Span::ZERO);
-            let replica = server.driver.as_ref().and_then(|driver| driver.replica(GROUP));
-            if replica.is_some_and(|replica| replica.holds_lease(hardware.local_time())) {
-                holders.insert(index);
-            }
-        }
+            let shown = hardware.local_time();
+            server.driver.as_ref()?.holds_lease(GROUP, shown).then_some(index)
+        };
+        self.servers.iter().enumerate().filter_map(holds).collect()
+    }
+
+    /// The server that holds the lease now.
+    #[cfg(test)]
+    pub(super) fn holder(&self) -> Option<usize> {
+        self.holders().first().copied()
+    }
+
+    /// No two servers hold the lease at the same moment.
+    fn check_leases(&mut self) {
+        let holders = self.holders();
         if holders.len() > 1 {
-            self.judge.borrow_mut().complain(|| format!("the servers {holders:?} hold the lease at once"));
+            self.judge
+                .borrow_mut()
+                .complain_of_lease(|| format!("the servers {holders:?} hold the lease at once"));
         }
         if let Some(&holder) = holders.first() {
             self.findings.leases_seen += 1;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 use spec::{LocalTime, ServerId, Span};
 
-use crate::clock::millis;
+use crate::clock::{Pace, Rates, Reached, Sample, millis};
 use crate::status::Status;
 
 /// How often a server tells the others.
@@ -27,6 +27,9 @@ pub struct Beat {
     pub number: u64,
     /// The receiver's latest beat that the sender has.
     pub echo: Option<Echo>,
+    /// How long the sender has been telling its peers how it is, by its clock. For comparing the rates of clocks; no
+    /// handler sees it.
+    pub running: Span,
     /// How the sender is.
     pub status: Status,
 }
@@ -34,6 +37,8 @@ pub struct Beat {
 /// A beat that came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Echo {
+    /// How often its sender had been started: numbers begin anew each time.
+    pub boots: u64,
     /// Its number.
     pub number: u64,
     /// How long ago it came.
@@ -53,6 +58,10 @@ pub struct PeerReport {
     pub round_trip: Option<Span>,
     /// How it was when it was heard last.
     pub status: Option<Status>,
+    /// How much faster its clock runs than this server's; none before that was measured.
+    pub clock: Option<Rates>,
+    /// How its clock is out of step; none if it is not known to be.
+    pub clock_apart: Option<Pace>,
 }
 
 impl PeerReport {
@@ -74,9 +83,17 @@ struct Peer {
     was_heard: bool,
 }
 
+impl Peer {
+    fn is_of_another_start(&self, beat: &Beat) -> bool {
+        self.status.as_ref().is_some_and(|status| status.boots != beat.status.boots)
+    }
+}
+
 /// The beats of one server and its peers.
 #[derive(Debug)]
 pub(crate) struct Beats {
+    boots: u64,
+    begun: LocalTime,
     next: LocalTime,
     number: u64,
     sent: VecDeque<(u64, LocalTime)>,
@@ -84,9 +101,9 @@ pub(crate) struct Beats {
 }
 
 impl Beats {
-    pub(crate) fn new(servers: usize, now: LocalTime) -> Self {
+    pub(crate) fn new(servers: usize, boots: u64, now: LocalTime) -> Self {
         let peers = std::iter::repeat_with(Peer::default).take(servers).collect();
-        Self { next: now, number: 0, sent: VecDeque::with_capacity(SENT_MAX), peers }
+        Self { boots, begun: now, next: now, number: 0, sent: VecDeque::with_capacity(SENT_MAX), peers }
     }
 
     /// When the next beat is due.
@@ -110,21 +127,28 @@ impl Beats {
 
     /// The beat that was begun, for one peer.
     pub(crate) fn beat(&self, to: usize, status: Status, now: LocalTime) -> Beat {
-        let echo = self
-            .peers
-            .get(to)
-            .and_then(|peer| peer.heard.map(|heard| Echo { number: peer.number, held: now - heard }));
-        Beat { number: self.number, echo, status }
+        let echo = self.peers.get(to).and_then(|peer| {
+            let (boots, heard) = (peer.status.as_ref()?.boots, peer.heard?);
+            Some(Echo { boots, number: peer.number, held: now - heard })
+        });
+        Beat { number: self.number, echo, running: now - self.begun, status }
     }
 
-    pub(crate) fn on_beat(&mut self, from: ServerId, beat: Beat, now: LocalTime) {
-        let echo = beat.echo.filter(|echo| echo.held >= Span::ZERO);
-        let took = echo.and_then(|echo| {
+    /// Whether the peer has been started again since its last beat came.
+    pub(crate) fn is_of_another_start(&self, from: ServerId, beat: &Beat) -> bool {
+        self.peers.get(usize::from(from.0)).is_some_and(|peer| peer.is_of_another_start(beat))
+    }
+
+    /// What the beat of a peer tells of its clock; none if it is not the latest.
+    pub(crate) fn on_beat(&mut self, from: ServerId, beat: Beat, now: LocalTime) -> Option<Sample> {
+        let echo = beat.echo.filter(|echo| echo.boots == self.boots && echo.held >= Span::ZERO);
+        let echo = echo.and_then(|echo| {
             let sent = self.sent.iter().find(|(number, _)| *number == echo.number);
-            sent.map(|&(_, sent)| Span((now - sent).0 - echo.held.0))
+            sent.map(|&(_, left)| (left, echo.held))
         });
-        let Some(peer) = self.peers.get_mut(usize::from(from.0)) else { return };
-        if peer.status.as_ref().is_some_and(|status| status.boots != beat.status.boots) {
+        let took = echo.map(|(left, held)| Span((now - left).0.saturating_sub(held.0)));
+        let peer = self.peers.get_mut(usize::from(from.0))?;
+        if peer.is_of_another_start(&beat) {
             *peer = Peer { was_heard: peer.was_heard, ..Peer::default() };
         }
         if let Some(took) = took.filter(|took| *took >= Span::ZERO) {
@@ -134,13 +158,16 @@ impl Beats {
         if beat.number <= peer.number {
             let age = peer.number - beat.number;
             peer.came |= if age < u64::from(WINDOW) { 1 << age } else { 0 };
-            return;
+            return None;
         }
         let passed = if peer.heard.is_some() { beat.number - peer.number } else { 1 };
         let kept = if passed < u64::from(WINDOW) { peer.came << passed } else { 0 };
         // Beats from before it was first heard are not missing.
         peer.came = if peer.heard.is_some() { kept | 1 } else { u64::MAX };
         (peer.heard, peer.number, peer.status) = (Some(now), beat.number, Some(beat.status));
+        let echo =
+            echo.map(|(left, held)| Reached { left, came: Span(beat.running.0.saturating_sub(held.0)) });
+        Some(Sample { sent: beat.running, came: now, echo })
     }
 
     /// What is known of each peer but `me`.
@@ -154,6 +181,8 @@ impl Beats {
                 loss: heard.map(|heard| loss(peer.came, heard)),
                 round_trip: peer.round_trip,
                 status: peer.status.clone(),
+                clock: None,
+                clock_apart: None,
             }
         })
     }
@@ -195,7 +224,7 @@ mod tests {
     }
 
     fn beat(number: u64) -> Beat {
-        Beat { number, echo: None, status: status(1, number) }
+        Beat { number, echo: None, running: Span(0), status: status(1, number) }
     }
 
     fn report(beats: &Beats, now: i64) -> PeerReport {
@@ -204,7 +233,7 @@ mod tests {
 
     #[test]
     fn beats_that_are_missing_are_the_loss_and_late_ones_are_not() {
-        let mut beats = Beats::new(2, LocalTime(0));
+        let mut beats = Beats::new(2, 1, LocalTime(0));
         assert_eq!(report(&beats, 0).loss, None);
         for number in (1..=64).filter(|number| number % 4 != 0) {
             beats.on_beat(ServerId(1), beat(number), LocalTime(0));
@@ -218,16 +247,20 @@ mod tests {
 
     #[test]
     fn the_round_trip_leaves_out_how_long_the_peer_held_the_beat() {
-        let mut beats = Beats::new(2, LocalTime(0));
+        let mut beats = Beats::new(2, 1, LocalTime(0));
         assert!(beats.begin(LocalTime(0)) && !beats.begin(LocalTime(1)));
-        let echo = Some(Echo { number: 1, held: Span(70) });
+        let echo = Some(Echo { boots: 1, number: 1, held: Span(70) });
         beats.on_beat(ServerId(1), Beat { echo, ..beat(1) }, LocalTime(100));
         assert_eq!(report(&beats, 100).round_trip, Some(Span(30)));
+        let of_an_earlier_start = Some(Echo { boots: 0, number: 1, held: Span(10) });
+        let sample =
+            beats.on_beat(ServerId(1), Beat { echo: of_an_earlier_start, ..beat(2) }, LocalTime(100));
+        assert_eq!(sample.map(|sample| sample.echo), Some(None), "that was another beat");
     }
 
     #[test]
     fn a_peer_that_restarts_begins_anew_and_its_silence_is_told_once() {
-        let mut beats = Beats::new(2, LocalTime(0));
+        let mut beats = Beats::new(2, 1, LocalTime(0));
         beats.on_beat(ServerId(1), beat(900), LocalTime(0));
         assert_eq!(report(&beats, 0).loss, Some(0.0));
         assert_eq!(beats.changes(LocalTime(0)).collect::<Vec<_>>(), [(ServerId(1), true)]);
@@ -241,11 +274,11 @@ mod tests {
 
     #[test]
     fn no_beat_makes_the_reckoning_panic() {
-        let mut beats = Beats::new(2, LocalTime(0));
+        let mut beats = Beats::new(2, 1, LocalTime(0));
         for (number, held) in
             [(0, Span(i64::MIN)), (u64::MAX, Span(i64::MAX)), (1, Span(0)), (u64::MAX, Span(-1))]
         {
-            let echo = Some(Echo { number, held });
+            let echo = Some(Echo { boots: 1, number, held });
             beats.begin(beats.next());
             beats.on_beat(ServerId(1), Beat { echo, ..beat(number) }, LocalTime(1));
             beats.on_beat(ServerId(200), Beat { echo, ..beat(number) }, LocalTime(1));

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use spec::{LocalTime, ServerId, Slot, Span, View};
 
-use crate::clock::to_millis;
+use crate::clock::{Pace, to_millis};
 use crate::datagram::DropReason;
 use crate::status::Standing;
 
@@ -54,6 +54,24 @@ pub enum Happening {
     PeerSilent(ServerId),
     /// A peer is heard, for the first time or again.
     PeerHeard(ServerId),
+    /// A peer's clock was proved to run at another rate than this server's, by more than the bound.
+    ClockApart {
+        /// The peer.
+        peer: ServerId,
+        /// Whether it runs faster.
+        pace: Pace,
+        /// By how much at least, in millionths.
+        ppm: u64,
+        /// The bound, in millionths.
+        bound_ppm: u32,
+    },
+    /// The peer's clock was proved to run within the bound again.
+    ClockAgrees(ServerId),
+    /// This server's own clock went back.
+    ClockWentBack {
+        /// How far.
+        by: Span,
+    },
     /// Datagrams were dropped; told once a second at most.
     Dropped {
         /// Why; none if they were not from their server's address, or of an incarnation that is over.
@@ -85,6 +103,9 @@ impl Happening {
             Self::CaughtUp { .. } => "caught_up",
             Self::PeerSilent(_) => "peer_silent",
             Self::PeerHeard(_) => "peer_heard",
+            Self::ClockApart { .. } => "clock_apart",
+            Self::ClockAgrees(_) => "clock_agrees",
+            Self::ClockWentBack { .. } => "clock_went_back",
             Self::Dropped { .. } => "dropped",
             Self::SlowSync { .. } => "slow_sync",
             Self::DiskFull => "disk_full",
@@ -99,6 +120,8 @@ impl Happening {
             self,
             Self::LeaseLost(_)
                 | Self::PeerSilent(_)
+                | Self::ClockApart { .. }
+                | Self::ClockWentBack { .. }
                 | Self::Dropped { .. }
                 | Self::SlowSync { .. }
                 | Self::DiskFull
@@ -117,6 +140,24 @@ impl fmt::Display for Happening {
             Self::CaughtUp { slot } => write!(f, "caught up to slot {slot}"),
             Self::PeerSilent(peer) => write!(f, "server {peer} is silent"),
             Self::PeerHeard(peer) => write!(f, "server {peer} is heard"),
+            Self::ClockApart { peer, pace, ppm, bound_ppm } => {
+                let (pace, effect) = match pace {
+                    Pace::Faster => ("faster", "no lease of this server rests on its grants"),
+                    Pace::Slower => ("slower", "it must do without leases that rest on this server's grants"),
+                };
+                write!(
+                    f,
+                    "the clock of server {peer} runs {pace} than this one's by {ppm} ppm or more, beyond drift_ppm = \
+                     {bound_ppm}: {effect}, and reads ask a quorum where too few others are left. Look at both clocks"
+                )
+            }
+            Self::ClockAgrees(peer) => write!(f, "the clock of server {peer} is within the bound again"),
+            Self::ClockWentBack { by } => write!(
+                f,
+                "this server's clock went back by {:.3} ms: it does without leases until the others' clocks are seen to \
+                 agree with it",
+                to_millis(*by)
+            ),
             Self::Dropped { reason: Some(reason), count } => write!(f, "dropped {count} datagrams {reason}"),
             Self::Dropped { reason: None, count } => {
                 write!(f, "dropped {count} datagrams not from their server as it lives now")
@@ -147,6 +188,8 @@ pub struct Tally {
     pub catch_ups: u64,
     /// Syncs that took long.
     pub slow_syncs: u64,
+    /// Times that a clock was found out of step, or this server's own went back.
+    pub clock_alarms: u64,
 }
 
 /// The latest events.

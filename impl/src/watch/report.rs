@@ -66,7 +66,7 @@ pub(crate) fn reason_name(reason: Option<DropReason>) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::clock::millis;
+    use crate::clock::{Pace, Rates, millis};
     use crate::status::{Counters, Standing};
     use spec::{ServerId, Slot, View};
 
@@ -79,6 +79,7 @@ pub(crate) mod tests {
             committed: Slot(120),
             applied: Slot(119),
             lease_remaining_ms: Some(400.5),
+            clocks_apart: vec![ServerId(2)],
             counters: Counters { applied: 100, syncs: 2, ..Counters::default() },
             disk_full: false,
         }
@@ -93,6 +94,8 @@ pub(crate) mod tests {
             heard,
             loss: heard.map(|_| 0.25),
             round_trip: heard.map(|_| Span(1_500_000)),
+            clock: heard.map(|_| Rates { least_ppm: -20, most_ppm: 30 }),
+            clock_apart: heard.is_none().then_some(Pace::Faster),
             status: heard.map(|_| Status {
                 server,
                 committed: Slot(100),
