@@ -1,9 +1,10 @@
 //! `benches figures`: the experiments of the papers, on this machine, and their figures redrawn: data as CSV, plots as SVG,
 //! and one page with each plot beside the paper's numbers, where it gives any.
 //!
-//! An experiment ([`thesis`], [`traces`], [`store`], [`messages`]) makes [`Figure`]s; what a figure says of itself is a
+//! An experiment ([`thesis`], [`traces`], [`dht`], [`store`], [`messages`]) makes [`Figure`]s; what a figure says of itself is a
 //! sentence whose numbers are taken from the data.
 
+mod dht;
 mod lab;
 mod messages;
 mod page;
@@ -61,11 +62,12 @@ pub(crate) struct Figure {
 type Experiment = fn(&Lab) -> Result<Vec<Figure>, Failure>;
 
 /// The experiments in the order of the page, and the figures that each makes.
-const EXPERIMENTS: [(&[&str], Experiment); 9] = [
+const EXPERIMENTS: [(&[&str], Experiment); 10] = [
     (&["001-6.1", "001-6.2"], thesis::single_leader),
     (&["001-6.3"], thesis::window),
     (&["001-6.4"], thesis::two_leaders),
     (&["001-6.5"], traces::turnover),
+    (&["000"], dht::operations),
     (&["003-4.2"], store::steady_state),
     (&["003-4.3"], store::configuration_sizes),
     (&["003-4.4"], traces::failures),

@@ -22,7 +22,8 @@ pub(crate) struct Arguments {
 /// Serves until standard input closes, so that no server outlives who started it, however that ends.
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let config = NodeConfig::load(&arguments.config).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let node = Node::start(&config, Store::default()).map_err(|error| Failure::new(error.exit(), error))?;
+    let node = Node::start_groups(&config, |group| Store::part(group, config.groups), |_| {})
+        .map_err(|error| Failure::new(error.exit(), error))?;
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         if line == STAND {
             node.stand();

@@ -142,6 +142,8 @@ pub(crate) enum Size {
     Wide,
     /// Two of them stand side by side.
     Half,
+    /// Three of them stand side by side.
+    Third,
 }
 
 impl Size {
@@ -150,6 +152,7 @@ impl Size {
         match self {
             Self::Wide => (760, 380),
             Self::Half => (380, 290),
+            Self::Third => (256, 220),
         }
     }
 }

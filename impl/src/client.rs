@@ -1,6 +1,7 @@
 //! A client over UDP: proposes updates and reads, retries until it has an answer or its time is over.
 
 mod conversation;
+mod parts;
 mod pool;
 mod survey;
 mod watch;
@@ -13,8 +14,9 @@ use spec::{LocalTime, ServerId, Slot, Span};
 use thiserror::Error;
 
 pub use conversation::{Conversation, Ended, Operation};
+pub use parts::Parts;
 pub use pool::{Pool, Ticket};
-pub use survey::survey;
+pub use survey::{first_status, survey};
 pub use watch::Watch;
 
 use crate::clock::{BootClock, Clock};

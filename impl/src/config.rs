@@ -6,7 +6,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use spec::{Config, ConfigError, ServerId, Span};
 use thiserror::Error;
 
@@ -21,6 +22,8 @@ pub use proportions::Warning;
 pub const DEFAULT_CLUSTER: u64 = 1;
 /// The most bytes of a datagram on a network, where nothing else is given: fits the MTU of any in use.
 pub const DEFAULT_DATAGRAM_BYTES: usize = DATAGRAM_BYTES_DEFAULT;
+/// The most groups that a server has.
+pub const GROUPS_MAX: u16 = 64;
 /// The term on which time-outs rest where leases are off.
 const TERM_WITHOUT_LEASE_MS: u32 = 600;
 const PARTS_PER_MILLION: i64 = 1_000_000;
@@ -55,6 +58,10 @@ pub struct NodeConfig {
     /// How many servers must have an update on disk before it is acknowledged, and how many make a lease; a majority if not
     /// given. The same at every server.
     pub phase2_quorum: Option<u8>,
+    /// How many groups each server has, from 1 to [`GROUPS_MAX`]: each orders a part of all keys. The same at every server, and as
+    /// long as the cluster lives.
+    #[serde(default = "default_groups", deserialize_with = "few_groups")]
+    pub groups: u16,
     /// How many updates a leader may have under way at once.
     #[serde(default = "default_window")]
     pub window: usize,
@@ -110,6 +117,16 @@ fn default_lease_ms() -> u32 {
 }
 fn default_drift_ppm() -> u32 {
     10_000
+}
+fn default_groups() -> u16 {
+    1
+}
+fn few_groups<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let groups = u16::deserialize(deserializer)?;
+    if (1..=GROUPS_MAX).contains(&groups) {
+        return Ok(groups);
+    }
+    Err(D::Error::custom(format!("a server has 1 to {GROUPS_MAX} groups, not {groups}")))
 }
 fn default_window() -> usize {
     1024
@@ -175,6 +192,7 @@ impl NodeConfig {
             drift_ppm: default_drift_ppm(),
             phase1_quorum: None,
             phase2_quorum: None,
+            groups: default_groups(),
             window: default_window(),
             window_bytes: default_window_bytes(),
             waiting: default_waiting(),
@@ -337,6 +355,18 @@ mod tests {
         assert_eq!(quorums("phase1_quorum = 1\nphase2_quorum = 1\n"), Err(ConfigError::Quorums));
         assert_eq!(quorums("phase2_quorum = 3\n"), Err(ConfigError::Quorums));
         assert_eq!(quorums("phase1_quorum = 0\n"), Err(ConfigError::Quorums));
+    }
+
+    #[test]
+    fn there_is_one_group_unless_more_are_asked_for_and_the_line_of_a_wrong_number_is_named() {
+        let groups = |line: &str| {
+            toml::from_str::<NodeConfig>(&format!("{line}{MINIMAL}")).map(|config| config.groups)
+        };
+        assert_eq!((groups(""), groups("groups = 5\n")), (Ok(1), Ok(5)));
+        for wrong in [0, 65] {
+            let error = groups(&format!("groups = {wrong}\n")).unwrap_err().to_string();
+            assert!(error.contains("line 1") && error.contains("1 to 64 groups"), "{error}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A server's data directory, which is begun once, when the server is new.
 
+pub(crate) mod groups;
+
 use thiserror::Error;
 
 use spec::ConfigError;
@@ -7,6 +9,7 @@ use spec::ConfigError;
 use crate::config::NodeConfig;
 use crate::exit::Exit;
 use crate::log::{self, Log, LogError};
+pub use groups::GroupsError;
 
 /// Why a directory was not begun. Nothing was changed.
 #[derive(Debug, Error)]
@@ -17,6 +20,9 @@ pub enum BeginError {
     /// The directory cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The number of groups cannot be noted.
+    #[error(transparent)]
+    Groups(#[from] GroupsError),
 }
 
 impl BeginError {
@@ -26,6 +32,7 @@ impl BeginError {
         match self {
             Self::Config(_) => Exit::Usage,
             Self::Log(error) => Exit::of_log(error),
+            Self::Groups(error) => error.exit(),
         }
     }
 }
@@ -37,7 +44,8 @@ impl BeginError {
 /// If the configuration is not a safe one, there is a log already, or the disk fails.
 pub fn init(config: &NodeConfig) -> Result<(), BeginError> {
     config.protocol()?;
-    Ok(Log::create(&config.data, identity(config), 0)?)
+    Log::create(&config.data, identity(config), 0)?;
+    Ok(groups::hold_to(&config.data, config.groups, true)?)
 }
 
 fn identity(config: &NodeConfig) -> log::Identity {

@@ -266,7 +266,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         let group = self.groups.get(&group)?;
         let mut counters = self.counters;
         counters.datagrams_dropped += self.network.dropped();
-        let status = Status::of(&group.replica, self.clock.now(), self.identity.boots, counters);
+        let groups = u16::try_from(self.groups.len()).unwrap_or(u16::MAX);
+        let status = Status::of(&group.replica, self.clock.now(), self.identity.boots, counters, groups);
         let (disk_full, clocks_apart) = (self.stands_aside(), self.clocks_apart());
         Some(Status { disk_full, clocks_apart, ..status })
     }

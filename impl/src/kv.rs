@@ -1,4 +1,5 @@
-//! The key-value store: a map from byte strings to byte strings, and its requests and replies in `postcard`.
+//! The key-value store: a map from byte strings to byte strings, and its requests and replies in `postcard`. It may be
+//! divided into parts, each replicated by a group of its own; [`part_of`] says which a key belongs to.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -85,6 +86,11 @@ pub enum Reply {
         /// Whether there are more behind the last of them.
         more: bool,
     },
+    /// The key belongs to another part of the store; nothing changed.
+    Elsewhere {
+        /// How many parts there are.
+        parts: u16,
+    },
 }
 
 impl Change {
@@ -99,12 +105,14 @@ impl Change {
     pub fn decode(update: &[u8]) -> Option<Self> {
         postcard::from_bytes(update).ok()
     }
+}
 
+impl<B: AsRef<[u8]>> Change<B> {
     /// The key that it may change.
     #[must_use]
     pub fn key(&self) -> &[u8] {
         let (Self::Put { key, .. } | Self::Delete { key } | Self::Swap { key, .. }) = self;
-        key
+        key.as_ref()
     }
 }
 
@@ -141,17 +149,43 @@ const PAGE_BYTES: usize = 128 * 1024;
 /// What a pair takes beside its bytes, at most.
 const ENTRY_BYTES: usize = 16;
 
-/// The store at one server.
+/// Which of so many parts a key belongs to: its CRC32C, modulo their number.
+#[must_use]
+pub fn part_of(key: &[u8], parts: u16) -> u16 {
+    let part = crc32c::crc32c(key) % u32::from(parts.max(1));
+    u16::try_from(part).expect("less than a number of parts")
+}
+
+/// The store at one server, or a part of it.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct Store(BTreeMap<Vec<u8>, Vec<u8>>);
+pub struct Store {
+    entries: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Which part of how many; all of it if none is given.
+    part: Option<(u16, u16)>,
+}
 
 impl Store {
+    /// One of so many parts of a store, from 0: it has only keys that belong there.
+    #[must_use]
+    pub fn part(part: u16, parts: u16) -> Self {
+        Self { entries: BTreeMap::new(), part: (parts > 1).then_some((part, parts)) }
+    }
+
+    /// What is said of a key that belongs elsewhere.
+    fn elsewhere(&self, key: &[u8]) -> Option<Reply> {
+        let (part, parts) = self.part?;
+        (part_of(key, parts) != part).then_some(Reply::Elsewhere { parts })
+    }
+
     /// Carries out a change.
     pub fn change<B: AsRef<[u8]>>(&mut self, change: &Change<B>) -> Reply {
+        if let Some(elsewhere) = self.elsewhere(change.key()) {
+            return elsewhere;
+        }
         match change {
-            Change::Put { key, value } => match self.0.get_mut(key.as_ref()) {
+            Change::Put { key, value } => match self.entries.get_mut(key.as_ref()) {
                 None => {
-                    self.0.insert(key.as_ref().to_vec(), value.as_ref().to_vec());
+                    self.entries.insert(key.as_ref().to_vec(), value.as_ref().to_vec());
                     Reply::Created
                 }
                 Some(found) => {
@@ -159,11 +193,11 @@ impl Store {
                     Reply::Replaced
                 }
             },
-            Change::Delete { key } => match self.0.remove(key.as_ref()) {
+            Change::Delete { key } => match self.entries.remove(key.as_ref()) {
                 Some(_) => Reply::Deleted,
                 None => Reply::NotFound,
             },
-            Change::Swap { key, expected, value } => match self.0.get_mut(key.as_ref()) {
+            Change::Swap { key, expected, value } => match self.entries.get_mut(key.as_ref()) {
                 Some(found) if *found == expected.as_ref() => {
                     replace(found, value.as_ref());
                     Reply::Swapped
@@ -176,7 +210,9 @@ impl Store {
 
     fn answer(&self, question: &Question) -> Reply {
         match question {
-            Question::Get { key } => self.0.get(key).map_or(Reply::NotFound, |v| Reply::Found(v.clone())),
+            Question::Get { key } => self.elsewhere(key).unwrap_or_else(|| {
+                self.entries.get(key).map_or(Reply::NotFound, |value| Reply::Found(value.clone()))
+            }),
             Question::List { prefix, after } => self.list(prefix, after.as_deref()),
         }
     }
@@ -186,7 +222,7 @@ impl Store {
             Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),
         };
-        let range = self.0.range::<[u8], _>((from, Bound::Unbounded));
+        let range = self.entries.range::<[u8], _>((from, Bound::Unbounded));
         let (mut entries, mut bytes) = (Vec::new(), 0);
         for (key, value) in range.take_while(|(key, _)| key.starts_with(prefix)) {
             bytes += key.len() + value.len() + ENTRY_BYTES;
@@ -198,9 +234,14 @@ impl Store {
         Reply::Listed { entries, more: false }
     }
 
+    /// Adds what another part holds.
+    pub fn merge(&mut self, part: Self) {
+        self.entries.extend(part.entries);
+    }
+
     /// What it holds, by key.
     pub fn entries(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.0.iter().map(|(key, value)| (key.as_slice(), value.as_slice()))
+        self.entries.iter().map(|(key, value)| (key.as_slice(), value.as_slice()))
     }
 }
 
@@ -215,11 +256,11 @@ impl StateMachine for Store {
     }
 
     fn snapshot(&self) -> Option<Vec<u8>> {
-        Some(encode(&self.0))
+        Some(encode(&self.entries))
     }
 
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), NotASnapshot> {
-        self.0 = postcard::from_bytes(snapshot)
+        self.entries = postcard::from_bytes(snapshot)
             .map_err(|error| NotASnapshot(format!("no key-value store: {error}")))?;
         Ok(())
     }
@@ -276,6 +317,28 @@ mod tests {
         }
         assert_eq!(listed, keys);
         assert!(pages > 1);
+    }
+
+    #[test]
+    fn each_key_belongs_to_one_part_and_the_others_refuse_it() {
+        let mut parts: Vec<_> = (0..5).map(|part| Store::part(part, 5)).collect();
+        let mut held = [0; 5];
+        for index in 0..1000 {
+            let put: Change = Change::Put { key: format!("key {index}").into(), value: "v".into() };
+            for (part, held) in parts.iter_mut().zip(&mut held) {
+                match part.change(&put) {
+                    Reply::Created => *held += 1,
+                    reply => assert_eq!(reply, Reply::Elsewhere { parts: 5 }),
+                }
+            }
+        }
+        assert_eq!(held.iter().sum::<i32>(), 1000);
+        assert!(held.iter().all(|held| (150..250).contains(held)), "{held:?}");
+        let part = part_of(b"key 7", 5);
+        for (at, store) in (0..).zip(&parts) {
+            let expected = if at == part { Reply::Found("v".into()) } else { Reply::Elsewhere { parts: 5 } };
+            assert_eq!(get(store, "key 7"), expected);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A server on a thread of its own, for programs that embed one: start it, propose, read, watch, stop.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use thiserror::Error;
 
 use crate::clock::{BootClock, millis};
 use crate::config::NodeConfig;
+use crate::data::{GroupsError, groups};
 use crate::driver::{Driver, GroupError, Identity, Learnt, Stopped};
 use crate::exit::Exit;
 use crate::log::{self, Log, LogError, Recovery, TornTail};
@@ -25,7 +27,7 @@ use crate::state_machine::StateMachine;
 use crate::status::Status;
 use crate::watch::{Board, Event};
 
-/// The group that a node runs.
+/// The first group of a node, and the only one unless its configuration asks for more.
 pub const GROUP: u16 = 0;
 
 /// How often what is shown is brought up to date, at most; beats see to it that it is about as often at least.
@@ -45,6 +47,9 @@ pub enum StartError {
     /// The log cannot be kept in memory.
     #[error(transparent)]
     MemoryLog(#[from] MemoryLogError),
+    /// The data is that of another number of groups.
+    #[error(transparent)]
+    Groups(#[from] GroupsError),
     /// The log cannot be started from.
     #[error(transparent)]
     Group(#[from] GroupError),
@@ -79,6 +84,7 @@ impl StartError {
             Self::Log(error) => Exit::of_log(error),
             Self::MemoryLog(MemoryLogError::Exists(_)) => Exit::RecoverNeeded,
             Self::MemoryLog(MemoryLogError::Directory { .. }) => Exit::Disk,
+            Self::Groups(error) => error.exit(),
             Self::Group(GroupError::Compacted { .. }) => Exit::DamagedData,
             Self::Group(GroupError::State(_)) | Self::Bind { .. } | Self::Page(_) | Self::Thread(_) => {
                 Exit::Runtime
@@ -175,10 +181,30 @@ impl Node {
     /// for it.
     ///
     /// # Errors
-    /// As [`Node::start`].
+    /// As [`Node::start`]; and if the configuration has more than one group, each of which needs a machine.
     pub fn start_with<S>(
         config: &NodeConfig,
         machine: S,
+        notify: impl FnMut(&Notice) + Send + 'static,
+    ) -> Result<Self, StartError>
+    where
+        S: StateMachine + Send + 'static,
+    {
+        if config.groups != 1 {
+            return Err(GroupsError::OneMachine(config.groups).into());
+        }
+        let mut machine = Some(machine);
+        Self::start_groups(config, |_| machine.take().expect("one group asks once"), notify)
+    }
+
+    /// Like [`Node::start_with`], with a state machine for each of the groups that the configuration asks for. They share
+    /// log and socket; what [`Node::propose`] and its like say is about the first.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub fn start_groups<S>(
+        config: &NodeConfig,
+        mut machine: impl FnMut(u16) -> S,
         mut notify: impl FnMut(&Notice) + Send + 'static,
     ) -> Result<Self, StartError>
     where
@@ -197,6 +223,7 @@ impl Node {
             (NodeLog::Memory(log), Recovery { boots: 1, ..Recovery::default() })
         } else {
             let (log, recovery) = Log::open(&config.data, identity)?;
+            groups::hold_to(&config.data, config.groups, recovery.records.is_empty())?;
             (NodeLog::Files(Box::new(log)), recovery)
         };
         let board = Arc::new(Board::default());
@@ -220,8 +247,14 @@ impl Node {
         let network = Guarded::new(udp, BootClock, credentials);
         let driver = Driver::new(identity, BootClock, log, network, Rng::from_system());
         let mut driver = driver.with_snapshots(config.snapshots());
-        let records = recovery.records.into_iter().filter(|&(group, _)| group == GROUP);
-        driver.add_group(GROUP, protocol, records.map(|(_, record)| record), machine)?;
+        let mut records: BTreeMap<u16, Vec<_>> = BTreeMap::new();
+        for (group, record) in recovery.records {
+            records.entry(group).or_default().push(record);
+        }
+        for group in 0..config.groups {
+            let records = records.remove(&group).unwrap_or_default();
+            driver.add_group(group, protocol.clone(), records, machine(group))?;
+        }
         driver.tell_peers();
         if let Some(page) = &page {
             notify(&Notice::Page(page.address()));

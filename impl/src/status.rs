@@ -26,10 +26,12 @@ pub struct Status {
     pub lease_remaining_ms: Option<f64>,
     /// Servers whose clocks run at another rate than its own, by more than the bound.
     pub clocks_apart: Vec<ServerId>,
-    /// What it has counted since it started.
+    /// What it has counted since it started, in all groups.
     pub counters: Counters,
     /// Whether it stands aside until its disk has room.
     pub disk_full: bool,
+    /// How many groups it has; the rest but the counters is about one of them.
+    pub groups: u16,
 }
 
 // A lease is a finite number of milliseconds, so equality is reflexive.
@@ -58,6 +60,7 @@ impl Status {
         now: spec::LocalTime,
         boots: u64,
         counters: Counters,
+        groups: u16,
     ) -> Self {
         Self {
             server: replica.config().me.0,
@@ -70,6 +73,7 @@ impl Status {
             clocks_apart: Vec::new(),
             counters,
             disk_full: false,
+            groups,
         }
     }
 }

@@ -145,6 +145,7 @@ fn status() -> Status {
         clocks_apart: vec![ServerId(1)],
         counters: Counters { datagrams_in: 300, syncs: 7, ..Counters::default() },
         disk_full: false,
+        groups: 5,
     }
 }
 

@@ -16,8 +16,8 @@ use cluster::exit::{Exit, Failure};
 use cluster::load::{self, Distribution, Keys, Load};
 use cluster::status::Status;
 
-use super::Servers;
 use super::demo::servers::Servers as OwnServers;
+use super::{Servers, only_one_group};
 use report::Report;
 use usage::Usage;
 
@@ -171,7 +171,10 @@ fn cluster_of(arguments: &Arguments) -> Result<(Option<OwnServers>, Destination)
             key: arguments.key.clone(),
             cluster: DEFAULT_CLUSTER,
         };
-        return servers.destination().map(|destination| (None, destination)).map_err(|failure| Failure {
+        let found = servers.destination_of_all_groups(PATIENCE).and_then(|(destination, groups)| {
+            only_one_group(groups, "cluster bench").map(|()| (None, destination))
+        });
+        return found.map_err(|failure| Failure {
             message: format!(
                 "{}, or start some with --servers N",
                 failure.message.replace("--servers", "--addresses")

@@ -5,22 +5,22 @@ mod import;
 mod text;
 mod watch;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::net::SocketAddr;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use cluster::client::{Client, ClientError, Destination, Stale};
+use cluster::client::{Client, ClientError, Destination, Parts, Stale};
 use cluster::exit::{Exit, Failure};
-use cluster::kv::{Change, Question, Reply};
+use cluster::kv::{Change, Question, Reply, Store};
 use cluster::spec::Slot;
 use serde_json::{Map, Value};
 
-use super::{JSON_SCHEMA, Servers};
+use super::{JSON_SCHEMA, Servers, only_one_group};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -123,17 +123,42 @@ enum Operation {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
-    let destination = arguments.servers.destination()?;
     let patience = Duration::from_millis(arguments.timeout_ms);
-    let client = || Client::new(&destination, patience).map_err(|error| Failure::new(Exit::Runtime, error));
+    let (destination, groups) = arguments.servers.destination_of_all_groups(patience)?;
+    let mut parts = Parts::new(&destination, groups, patience);
     match arguments.operation {
-        Operation::List { prefix } => print_pairs(&mut client()?, prefix, arguments.json),
-        Operation::Export { prefix } => print_pairs(&mut client()?, prefix, true),
-        Operation::Import { file, skip } => import_file(&destination, &file, skip, patience),
-        Operation::Watch { prefix, from, count } => {
-            watch::watch(&mut client()?, &prefix.into_vec(), from.map(Slot), count)
+        Operation::List { prefix } => print_pairs(&mut parts, prefix, arguments.json),
+        Operation::Export { prefix } => print_pairs(&mut parts, prefix, true),
+        Operation::Import { file, skip } => {
+            only_one_group(groups, "kv import")?;
+            import_file(&destination, &file, skip, patience)
         }
-        single => run_single(&mut client()?, single, arguments.json),
+        Operation::Watch { prefix, from, count } => {
+            only_one_group(groups, "kv watch")?;
+            watch::watch(client(parts.of_part(0))?, &prefix.into_vec(), from.map(Slot), count)
+        }
+        single => {
+            let of_key = parts.of_key(single.key().as_bytes());
+            run_single(client(of_key)?, single, arguments.json)
+        }
+    }
+}
+
+fn client(made: io::Result<&mut Client>) -> Result<&mut Client, Failure> {
+    made.map_err(|error| Failure::new(Exit::Runtime, error))
+}
+
+impl Operation {
+    /// The key of an operation on one; an empty one of another.
+    fn key(&self) -> &OsStr {
+        match self {
+            Self::Get { key, .. } | Self::Put { key, .. } | Self::Delete { key } | Self::Cas { key, .. } => {
+                key
+            }
+            Self::List { .. } | Self::Watch { .. } | Self::Import { .. } | Self::Export { .. } => {
+                OsStr::new("")
+            }
+        }
     }
 }
 
@@ -146,7 +171,7 @@ fn run_single(client: &mut Client, operation: Operation, json: bool) -> Result<E
     let printed = if json { print_json(&reply, stale.as_ref()) } else { print(&reply) };
     printed.map_err(|error| stdout_failed(&error))?;
     Ok(match reply {
-        Reply::NotFound | Reply::Malformed => Exit::Runtime,
+        Reply::NotFound | Reply::Malformed | Reply::Elsewhere { .. } => Exit::Runtime,
         Reply::Found(_) if swaps => Exit::Runtime,
         _ => Exit::Done,
     })
@@ -185,9 +210,15 @@ fn ask(client: &mut Client, operation: Operation) -> Result<(Reply, Option<Stale
     Ok((reply, origin))
 }
 
-/// Prints the keys with a prefix as they were at one slot.
-fn print_pairs(client: &mut Client, prefix: OsString, json: bool) -> Result<Exit, Failure> {
-    let (slot, store) = export::export(client, &prefix.into_vec())?;
+/// Prints the keys with a prefix as they were at one slot of their group.
+fn print_pairs(parts: &mut Parts, prefix: OsString, json: bool) -> Result<Exit, Failure> {
+    let prefix = prefix.into_vec();
+    let (mut store, mut slots) = (Store::default(), Vec::new());
+    for part in 0..parts.count() {
+        let (slot, of_part) = export::export(client(parts.of_part(part))?, &prefix)?;
+        store.merge(of_part);
+        slots.push(slot.to_string());
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     let mut count = 0;
     for (key, value) in store.entries() {
@@ -199,7 +230,7 @@ fn print_pairs(client: &mut Client, prefix: OsString, json: bool) -> Result<Exit
         count += 1;
     }
     out.flush().map_err(|error| stdout_failed(&error))?;
-    eprintln!("{count} keys as of slot {slot}");
+    eprintln!("{count} keys as of slot {}", slots.join(", "));
     Ok(Exit::Done)
 }
 
@@ -236,6 +267,7 @@ fn words(reply: &Reply) -> (&'static str, Option<&[u8]>) {
         Reply::NotFound => ("not found", None),
         Reply::Malformed => ("malformed", None),
         Reply::Listed { .. } => ("listed", None),
+        Reply::Elsewhere { .. } => ("in another group", None),
     }
 }
 

@@ -70,9 +70,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         watch_stdin(Arc::clone(&parent_gone));
     }
     let server = config.server;
-    let node = Node::start_with(&config, Store::default(), move |notice| {
-        super::log::write(server, notice);
-    })
+    let node = Node::start_groups(
+        &config,
+        |group| Store::part(group, config.groups),
+        move |notice| {
+            super::log::write(server, notice);
+        },
+    )
     .map_err(|error| Failure::new(error.exit(), format!("server {server}: {error}")))?;
     info!(server, what = "serving", address = %node.address(), "server {server}: serving on {}", node.address());
 

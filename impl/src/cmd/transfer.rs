@@ -10,7 +10,7 @@ use cluster::spec::ServerId;
 use cluster::status::Standing;
 use serde_json::json;
 
-use super::{JSON_SCHEMA, Servers, kv};
+use super::{JSON_SCHEMA, Servers, kv, only_one_group};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,8 +39,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
-    let destination = arguments.servers.destination()?;
     let patience = Duration::from_millis(arguments.timeout_ms);
+    let (destination, groups) = arguments.servers.destination_of_all_groups(patience)?;
+    only_one_group(groups, "cluster transfer")?;
     let mut client =
         Client::new(&destination, patience).map_err(|error| Failure::new(Exit::Runtime, error))?;
     let begun = Instant::now();

@@ -82,6 +82,7 @@ pub(crate) mod tests {
             clocks_apart: vec![ServerId(2)],
             counters: Counters { applied: 100, syncs: 2, ..Counters::default() },
             disk_full: false,
+            groups: 1,
         }
     }
 
