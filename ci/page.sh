@@ -31,8 +31,9 @@ until grep -q 'each server.s page' "$directory/err" && pages=$(grep -o '^  http:
     sleep 0.1
 done
 mapfile -t pages < <(tr -d ' ' <<<"$pages")
-CLUSTER_SERVERS=$(sed -n 's/.*status --servers //p' "$directory/err" | head -1)
-export CLUSTER_SERVERS
+# As a client of the demo: its configuration file and key.
+read -ra client < <(sed -n 's/.* -- status //p' "$directory/err" | head -1)
+[[ ${#client[@]} == 4 ]] || { cat "$directory/err" >&2; fail "the demo does not say how to ask for its status"; }
 
 mkfifo "$directory/to" "$directory/from"
 "$browser" --headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --hide-scrollbars \
@@ -106,14 +107,14 @@ return `${under(document.body) > .5 ? "light" : "dark"} ${[...new Set(wrong)].jo
 })()
 MEASURE
 
-leader=$("$cluster" status --json | jq -r '.servers | to_entries[] | select(.value.role == "leading") | .key')
+leader=$("$cluster" status "${client[@]}" --json | jq -r '.servers | to_entries[] | select(.value.role == "leading") | .key')
 other=$(((leader + 1) % 3))
 open "${pages[$other]}"
 await 'document.getElementById("connection")?.textContent === "live"' "the page is not live"
 await 'document.querySelectorAll("#servers tbody tr").length === 3' "the page does not show three servers"
 await "document.querySelectorAll('#servers tbody tr')[$leader].cells[2].textContent === 'leading'" "the page does not say that server $leader leads"
 await 'document.querySelectorAll("#events li").length > 0' "there are no events"
-for key in {1..40}; do "$cluster" kv put "key $key" "<b>$key</b>" 2>/dev/null; done
+for key in {1..40}; do "$cluster" kv "${client[@]}" put "key $key" "<b>$key</b>" 2>/dev/null; done
 look before 1200 light
 
 # The demo's process of the leader, by its configuration file.
@@ -124,15 +125,20 @@ done
 [[ -n $victim ]] || fail "no process of server $leader"
 kill -KILL "$victim"
 await "document.querySelectorAll('#servers tbody tr')[$leader].cells[2].textContent === 'silent'" "the page does not say that server $leader is silent"
+look dying 1200 light
 await '[...document.querySelectorAll("#servers tbody tr")].some((row) => row.cells[2].textContent === "leading")' "the page does not show the new leader"
 await "document.getElementById('events').textContent.includes('server $leader is silent')" "the events do not say that server $leader is silent"
-for key in {1..20}; do "$cluster" kv put "key $key" again 2>/dev/null; done
-new=$("$cluster" status --json | jq -r '.servers | to_entries[] | select(.value.role == "leading") | .key')
+for key in {1..20}; do "$cluster" kv "${client[@]}" put "key $key" again 2>/dev/null; done
+new=$("$cluster" status "${client[@]}" --json | jq -r '.servers | to_entries[] | select(.value.role == "leading") | .key')
 open "${pages[$new]}"
 await 'document.getElementById("role").textContent === "leading"' "server $new's page does not say that it leads"
+ask 'document.querySelectorAll("#servers tbody tr")['"$new"'].cells[1].textContent' && address=$told
 await 'document.getElementById("lease-bar").getBoundingClientRect().width > 0' "the lease has no bar"
 await 'document.querySelector("#rate-plot path").getAttribute("d").length > 200' "the plot does not move"
-for key in {1..20}; do "$cluster" kv put "key $key" more 2>/dev/null; done
+for key in {1..20}; do "$cluster" kv "${client[@]}" put "key $key" more 2>/dev/null; done
+# Datagrams from nowhere are counted by reason.
+for _ in 1 2 3; do echo garbage >"/dev/udp/${address%:*}/${address##*:}"; done
+await 'document.getElementById("drops").textContent.includes("that are not authentic")' "the page does not count dropped datagrams"
 look light 1200 light
 look dark 1200 dark
 look narrow 390 light

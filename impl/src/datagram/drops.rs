@@ -23,11 +23,13 @@ pub enum DropReason {
     Frame,
     /// Whole, but a piece in it makes no sense or is of a message that is too long.
     Piece,
+    /// Not sealed by anybody who has the keys: found before any of the above is looked at.
+    NotAuthentic,
 }
 
 impl DropReason {
-    /// All reasons, in the order in which they are checked.
-    pub const ALL: [Self; 9] = [
+    /// All reasons, in the order of their declaration.
+    pub const ALL: [Self; 10] = [
         Self::TooShort,
         Self::TooLong,
         Self::Magic,
@@ -37,6 +39,7 @@ impl DropReason {
         Self::Sender,
         Self::Frame,
         Self::Piece,
+        Self::NotAuthentic,
     ];
 }
 
@@ -52,6 +55,7 @@ impl fmt::Display for DropReason {
             Self::Sender => "from an impossible sender",
             Self::Frame => "with frames that make no sense",
             Self::Piece => "with pieces that make no sense",
+            Self::NotAuthentic => "that are not authentic",
         })
     }
 }

@@ -183,7 +183,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
 
     fn drops(&self) -> Drops {
         let counters = self.inbox.as_ref().map(|inbox| inbox.unpacker.counters()).unwrap_or_default();
-        Drops::of(counters, self.counters.datagrams_dropped)
+        Drops::of(counters, self.counters.datagrams_dropped, self.network.dropped())
     }
 
     /// Notes what this step has changed.

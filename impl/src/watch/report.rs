@@ -38,8 +38,12 @@ pub struct Drops {
 }
 
 impl Drops {
-    pub(crate) fn of(counters: crate::datagram::Counters, total: u64) -> Self {
-        let by_reason = DropReason::ALL.map(|reason| counters.dropped(reason));
+    /// What the unpacker dropped, the driver and it together, and who guards the network.
+    pub(crate) fn of(counters: crate::datagram::Counters, total: u64, not_authentic: u64) -> Self {
+        let by_reason = DropReason::ALL.map(|reason| match reason {
+            DropReason::NotAuthentic => not_authentic,
+            _ => counters.dropped(reason),
+        });
         Self { by_reason, not_its_server: total.saturating_sub(counters.dropped_total()) }
     }
 
