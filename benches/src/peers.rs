@@ -8,6 +8,7 @@ mod others;
 mod ours;
 mod plots;
 mod report;
+mod syncs;
 mod system;
 mod work;
 
@@ -31,6 +32,7 @@ Examples:
   cargo run --release -p benches -- peers                   five rounds, half an hour
   cargo run --release -p benches -- peers --quick           one short round: whether it works
   cargo run --release -p benches -- peers --only leasehold,etcd --rounds 3
+  cargo run --release -p benches -- peers --work syncs --rounds 1   whether each of them syncs
 
 The table goes to standard output; peers.json, peers.csv and the plots to --out. benches/peers/README.md
 says what each system is and how it is set.";
@@ -53,7 +55,7 @@ pub(crate) struct Arguments {
     /// Only these systems
     #[arg(long, value_enum, value_delimiter = ',', value_name = "SYSTEM,…")]
     only: Vec<System>,
-    /// Only this work
+    /// Only this work; all but `syncs` if not given
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WORK,…")]
     work: Vec<Kind>,
     /// Where results go
@@ -81,7 +83,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let systems = if arguments.only.is_empty() { System::ALL.to_vec() } else { arguments.only.clone() };
     let works: Vec<Work> = Work::all(duration, warm_up)
         .into_iter()
-        .filter(|work| arguments.work.is_empty() || arguments.work.contains(&work.kind))
+        .filter(|work| match arguments.work.as_slice() {
+            [] => work.kind != Kind::Syncs,
+            chosen => chosen.contains(&work.kind),
+        })
         .collect();
     let place = Place::prepare(arguments.data.as_deref(), &systems)?;
     let stop = stop_on_interrupt()?;

@@ -101,6 +101,11 @@ impl Servers {
             .map_err(|error| failure(&format!("the process of server {server}"), &error))
     }
 
+    /// The process numbers of those that run.
+    pub(crate) fn process_ids(&self) -> Vec<u32> {
+        self.children.iter().flatten().map(Child::id).collect()
+    }
+
     /// Has a server stand for election, whoever leads.
     pub(crate) fn stand(&mut self, server: u8) -> Result<(), Failure> {
         let child = self.children[usize::from(server)].as_mut();

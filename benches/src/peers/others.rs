@@ -12,6 +12,7 @@ use cluster::load::CLIENTS_PER_SOCKET;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::syncs::Counter;
 use super::system::{Place, SERVERS};
 use super::work::{KEYS, Kind, Outcome, Work};
 
@@ -172,6 +173,11 @@ impl Processes {
         if work.kind == Kind::Reads {
             command.arg("--reads");
         }
+        let processes: Vec<_> = self.children.iter().map(Child::id).collect();
+        let counter = match work.kind {
+            Kind::Syncs => Some(Counter::attach(&processes, place.data())?),
+            Kind::Updates | Kind::Reads | Kind::FailOver => None,
+        };
         let mut load = Running(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(failed)?);
         let output = load.0.stdout.take().expect("it is piped");
         let mut lines = BufReader::new(output).lines();
@@ -186,8 +192,9 @@ impl Processes {
         }
         let printed = lines.next().transpose().map_err(failed)?.unwrap_or_default();
         let object: Value = serde_json::from_str(&printed).unwrap_or_default();
-        Outcome::parse(&object, work.kill_after.is_some())
-            .ok_or_else(|| Failure::new(Exit::Runtime, format!("its load printed '{printed}'")))
+        let outcome = Outcome::parse(&object, work.kill_after.is_some())
+            .ok_or_else(|| Failure::new(Exit::Runtime, format!("its load printed '{printed}'")))?;
+        Ok(outcome.with_syncs(counter.map(Counter::stop).transpose()?))
     }
 
     fn kill_leader(&mut self, place: &Place) -> Result<(), Failure> {

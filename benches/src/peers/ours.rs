@@ -10,6 +10,7 @@ use cluster::load::{self, Distribution, Keys, Load, Measured, Traced};
 use cluster::status::Standing;
 use hdrhistogram::Histogram;
 
+use super::syncs::Counter;
 use super::system::{Place, SERVERS};
 use super::work::{KEYS, Kind, Outcome, QUANTILES, Work};
 use crate::servers::{Servers, Setup};
@@ -23,6 +24,10 @@ pub(super) fn measure(work: &Work, keys: bool, place: &Place) -> Result<Outcome,
     let setup = Setup { servers: SERVERS, keys, settings: String::new() };
     let mut servers = Servers::start(&setup, place.data())?;
     let destination = servers.destination()?;
+    let counter = match work.kind {
+        Kind::Syncs => Some(Counter::attach(&servers.process_ids(), place.data())?),
+        Kind::Updates | Kind::Reads | Kind::FailOver => None,
+    };
     let mut killed = Ok(());
     let on_begin = || {
         if let Some(after) = work.kill_after {
@@ -33,7 +38,7 @@ pub(super) fn measure(work: &Work, keys: bool, place: &Place) -> Result<Outcome,
     let measured = load::run(&destination, &load_of(work), PATIENCE, &AtomicBool::new(false), on_begin)
         .map_err(|error| Failure::new(Exit::Runtime, error))?;
     killed?;
-    Ok(outcome(work, &measured))
+    Ok(outcome(work, &measured).with_syncs(counter.map(Counter::stop).transpose()?))
 }
 
 fn load_of(work: &Work) -> Load {
@@ -74,6 +79,7 @@ fn outcome(work: &Work, measured: &Measured) -> Outcome {
         longest_pause_ms: work
             .kill_after
             .map(|_| 1000.0 * longest_pause(&measured.trace, measured.elapsed).as_secs_f64()),
+        syncs_per_update: None,
         retries: None,
     }
 }

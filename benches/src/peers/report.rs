@@ -122,7 +122,7 @@ impl Report {
         let outcomes = self.of(work, system).map(|measurement| &measurement.outcome).collect();
         let ratios = self.of(work, system).filter_map(|measurement| {
             let base = self.of(work, BASE).find(|base| base.round == measurement.round)?;
-            Some(times_as_good(work.kind, &base.outcome, &measurement.outcome))
+            times_as_good(work.kind, &base.outcome, &measurement.outcome)
         });
         let ratio = if system == BASE { None } else { Spread::of(ratios).map(|spread| spread.median) };
         Row { work, system, outcomes, ratio }
@@ -155,14 +155,16 @@ impl Report {
     /// Every single measurement, a line each.
     pub(super) fn csv(&self) -> String {
         let quantiles = QUANTILES.map(|(name, _)| format!("{name}_us")).join(",");
-        let mut csv =
-            format!("round,system,work,clients,ops,ops_per_s,{quantiles},longest_pause_ms,retries\n");
+        let mut csv = format!(
+            "round,system,work,clients,ops,ops_per_s,{quantiles},longest_pause_ms,syncs_per_update,retries\n"
+        );
         for Measurement { round, system, work, outcome } in &self.measured {
             let latencies = outcome.latency_us.map(|micros| format!("{micros:.1}")).join(",");
             let pause = outcome.longest_pause_ms.map_or(String::new(), |pause| format!("{pause:.1}"));
+            let syncs = outcome.syncs_per_update.map_or(String::new(), |syncs| format!("{syncs:.2}"));
             let retries = outcome.retries.map_or(String::new(), |retries| retries.to_string());
             csv += &format!(
-                "{},{},{},{},{},{:.1},{latencies},{pause},{retries}\n",
+                "{},{},{},{},{},{:.1},{latencies},{pause},{syncs},{retries}\n",
                 round + 1,
                 id(*system),
                 kind(work.kind),
@@ -195,7 +197,7 @@ impl Report {
         let mut text = table.trim_fmt();
         text += &format!(
             "\n\nUpdates and reads: operations a second. Fail-over: ms without a completed update after the leader was \
-             killed.\nMedians of {} rounds of {} s each, {} servers, values of {} B; ratios are medians of each round's.",
+             killed. Syncs: of all servers, for each update.\nMedians of {} rounds of {} s each, {} servers, values of {} B; ratios are medians of each round's.",
             self.rounds,
             self.seconds,
             SERVERS,
@@ -245,17 +247,21 @@ impl Row<'_> {
     fn cells(&self, first: bool) -> [String; 8] {
         let figure = self.figure().expect("a row has an outcome");
         let latency = |quantile| match self.work.kind {
-            Kind::FailOver => String::new(),
+            Kind::FailOver | Kind::Syncs => String::new(),
             Kind::Updates | Kind::Reads => {
                 self.latency(quantile).map_or(String::new(), |spread| thousands(spread.median))
             }
         };
+        let shown = |figure: f64| match self.work.kind {
+            Kind::Syncs => format!("{figure:.2}"),
+            Kind::Updates | Kind::Reads | Kind::FailOver => thousands(figure),
+        };
         [
             if first { self.work.name() } else { String::new() },
             self.system.name().into(),
-            thousands(figure.median),
-            thousands(figure.min),
-            thousands(figure.max),
+            shown(figure.median),
+            shown(figure.min),
+            shown(figure.max),
             latency(P50),
             latency(P99),
             self.ratio.map_or(String::new(), |ratio| format!("{ratio:.2} times as fast")),
@@ -266,6 +272,7 @@ impl Row<'_> {
         let rounds: Vec<_> = self.outcomes.iter().map(|outcome| outcome.object()).collect();
         let latency = |quantile| self.latency(quantile).map(Spread::object);
         let pauses = self.outcomes.iter().filter_map(|outcome| outcome.longest_pause_ms);
+        let syncs = self.outcomes.iter().filter_map(|outcome| outcome.syncs_per_update);
         json!({
             "system": id(self.system),
             "work": kind(self.work.kind),
@@ -274,6 +281,7 @@ impl Row<'_> {
             "p50_us": latency(P50),
             "p99_us": latency(P99),
             "longest_pause_ms": Spread::of(pauses).map(Spread::object),
+            "syncs_per_update": Spread::of(syncs).map(Spread::object),
             "leasehold_times_as_fast": self.ratio,
             "rounds": rounds,
         })
@@ -295,15 +303,17 @@ fn figure(kind: Kind, outcome: &Outcome) -> f64 {
     match kind {
         Kind::Updates | Kind::Reads => outcome.per_second,
         Kind::FailOver => outcome.longest_pause_ms.unwrap_or(f64::NAN),
+        Kind::Syncs => outcome.syncs_per_update.unwrap_or(f64::NAN),
     }
 }
 
 /// How many times as good the base is: more operations a second, or a shorter pause.
-fn times_as_good(kind: Kind, base: &Outcome, other: &Outcome) -> f64 {
+fn times_as_good(kind: Kind, base: &Outcome, other: &Outcome) -> Option<f64> {
     let (base, other) = (figure(kind, base), figure(kind, other));
     match kind {
-        Kind::Updates | Kind::Reads => base / other,
-        Kind::FailOver => other / base,
+        Kind::Updates | Kind::Reads => Some(base / other),
+        Kind::FailOver => Some(other / base),
+        Kind::Syncs => None,
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) enum Kind {
     Reads,
     /// Updates while the leader is killed (SIGKILL)
     FailOver,
+    /// How often files are synced for an update, as `strace` counts it; only if asked for
+    Syncs,
 }
 
 /// What is done, and by how many.
@@ -57,6 +59,8 @@ impl Work {
                 duration: BEFORE_KILL + AFTER_KILL,
                 kill_after: Some(BEFORE_KILL),
             },
+            // What is counted and what is measured begin together.
+            Self { warm_up: Duration::ZERO, ..work(Kind::Syncs, 1) },
         ]
     }
 
@@ -66,6 +70,7 @@ impl Work {
             Kind::Updates => "updates",
             Kind::Reads => "reads",
             Kind::FailOver => "fail-over",
+            Kind::Syncs => "syncs of updates",
         };
         let plural = if self.clients == 1 { "" } else { "s" };
         format!("{what}, {} client{plural}", self.clients)
@@ -81,6 +86,8 @@ pub(super) struct Outcome {
     pub(super) latency_us: [f64; QUANTILES.len()],
     /// The longest time without an operation that ended; only of a fail-over.
     pub(super) longest_pause_ms: Option<f64>,
+    /// Syncs of all servers for each operation; only where they are counted.
+    pub(super) syncs_per_update: Option<f64>,
     /// Attempts that failed or had no answer in time, as far as the load sees them.
     pub(super) retries: Option<u64>,
 }
@@ -98,8 +105,16 @@ impl Outcome {
             per_second: object["ops_per_s"].as_f64()?,
             latency_us,
             longest_pause_ms: fails_over.then_some(pause),
+            syncs_per_update: None,
             retries: Some(object["retries"].as_u64()?),
         })
+    }
+
+    /// With how many syncs there were meanwhile.
+    #[expect(clippy::cast_precision_loss, reason = "it is shown with a few digits")]
+    pub(super) fn with_syncs(self, syncs: Option<u64>) -> Self {
+        let syncs_per_update = syncs.map(|syncs| syncs as f64 / self.operations as f64);
+        Self { syncs_per_update, ..self }
     }
 
     pub(super) fn object(&self) -> Value {
@@ -110,6 +125,7 @@ impl Outcome {
             "ops_per_s": self.per_second,
             "latency_us": latency,
             "longest_pause_ms": self.longest_pause_ms,
+            "syncs_per_update": self.syncs_per_update,
             "retries": self.retries,
         })
     }

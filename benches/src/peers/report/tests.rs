@@ -6,6 +6,7 @@ fn outcome(per_second: f64, pause: Option<f64>) -> Outcome {
         per_second,
         latency_us: [100.0, 200.0, 3000.0, 4000.0, 5000.0],
         longest_pause_ms: pause,
+        syncs_per_update: None,
         retries: Some(0),
     }
 }
@@ -87,8 +88,8 @@ fn the_csv_has_a_line_for_each_measurement_and_a_field_for_each_column() {
     assert_eq!(lines.len(), 11);
     let columns = lines[0].split(',').count();
     assert!(lines.iter().all(|line| line.split(',').count() == columns), "{csv}");
-    assert_eq!(lines[3], "1,etcd,updates,1024,1000,100.0,100.0,200.0,3000.0,4000.0,5000.0,,0");
-    assert_eq!(lines[5], "1,etcd,fail-over,16,1000,1.0,100.0,200.0,3000.0,4000.0,5000.0,400.0,0");
+    assert_eq!(lines[3], "1,etcd,updates,1024,1000,100.0,100.0,200.0,3000.0,4000.0,5000.0,,,0");
+    assert_eq!(lines[5], "1,etcd,fail-over,16,1000,1.0,100.0,200.0,3000.0,4000.0,5000.0,400.0,,0");
 }
 
 #[test]
