@@ -61,6 +61,16 @@ whole "every system takes over within 8 s of its leader's end" 'all(.results[] |
 whole "whatever is durable says so" 'all(.systems[]; .durable and (.storage | length) > 0)'
 lines=$(wc -l <"$out/peers.csv")
 ((lines == 1 + $(jq '.results | length' "$out/peers.json"))) || fail "peers.csv has $lines lines"
+
+# Each update is on the disks of two of three servers at least before it is acknowledged.
+if command -v strace >/dev/null; then
+    cargo run --release --locked --quiet -p benches -- peers --work syncs --rounds 1 --seconds 2 --only "$systems" --out "$out/syncs"
+    jq -e 'all(.results[]; .syncs_per_update.median >= 1.9)' "$out/syncs/peers.json" >/dev/null ||
+        fail "somebody acknowledges what is on fewer than two disks"
+else
+    echo "strace is not there, so syncs are not counted"
+fi
+
 for plot in "$out"/*.svg; do
     grep -q '</svg>' "$plot" || fail "$plot is not whole"
 done

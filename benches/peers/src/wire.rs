@@ -139,7 +139,7 @@ impl Frames {
     ///
     /// # Errors
     /// If its length is beyond [`FRAME_BYTES_MAX`].
-    pub fn next(&mut self) -> Result<Option<&[u8]>, TooLong> {
+    pub fn take(&mut self) -> Result<Option<&[u8]>, TooLong> {
         let rest = &self.bytes[self.taken..];
         let Some((length, rest)) = rest.split_first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
         let length = u32::from_le_bytes(*length) as usize;
@@ -176,7 +176,7 @@ mod tests {
             let mut heard = Vec::new();
             for piece in bytes.chunks(size) {
                 frames.extend(piece);
-                while let Some(frame) = frames.next().expect("no frame is too long") {
+                while let Some(frame) = frames.take().expect("no frame is too long") {
                     heard.push(Request::decode(frame).expect("it is a request"));
                 }
             }
@@ -203,6 +203,6 @@ mod tests {
         assert_eq!(Request::decode(&bytes[LENGTH_BYTES..LENGTH_BYTES + 10]), None, "cut short");
         let mut frames = Frames::default();
         frames.extend(&[0xff; 8]);
-        assert!(frames.next().is_err());
+        assert!(frames.take().is_err());
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::ValueEnum;
+use cluster::config::NodeConfig;
 use cluster::exit::{Exit, Failure};
 use rustix::fs::statfs;
 
@@ -72,10 +73,13 @@ impl System {
     }
 
     /// How it is set, where that matters.
-    pub(super) fn settings(self) -> &'static str {
-        match self {
+    pub(super) fn settings(self) -> String {
+        let others = match self {
             Self::Leasehold | Self::LeaseholdKeys => {
-                "defaults: lease 600 ms, window 256; reads by the leader under its lease; UDP"
+                let NodeConfig { lease_ms, window, .. } = NodeConfig::new(0, PathBuf::new(), Vec::new());
+                return format!(
+                    "defaults: lease {lease_ms} ms, window {window}; reads by the leader under its lease; UDP"
+                );
             }
             Self::Etcd => "defaults: heartbeat 100 ms, election 1000 ms; reads by ReadIndex; gRPC",
             Self::Openraft => {
@@ -84,7 +88,8 @@ impl System {
             Self::Omnipaxos => {
                 "tick 10 ms, election timeout 10 ticks; reads are entries of the log, as in its examples; TCP, bincode"
             }
-        }
+        };
+        others.into()
     }
 
     /// Its version; asks a program that is installed.

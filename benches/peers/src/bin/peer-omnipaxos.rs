@@ -133,7 +133,7 @@ fn hear(mut stream: TcpStream, mut on_frame: impl FnMut(&[u8]) -> Option<()>) {
     while let Ok(length @ 1..) = stream.read(&mut buffer) {
         frames.extend(&buffer[..length]);
         loop {
-            match frames.next() {
+            match frames.take() {
                 Ok(Some(frame)) if on_frame(frame).is_some() => {}
                 Ok(None) => break,
                 _ => return,

@@ -56,7 +56,7 @@ impl Stream {
         }
         self.frames.extend(&self.buffer[..length]);
         while let Some(frame) =
-            self.frames.next().map_err(|_| io::Error::new(ErrorKind::InvalidData, "a frame is too long"))?
+            self.frames.take().map_err(|_| io::Error::new(ErrorKind::InvalidData, "a frame is too long"))?
         {
             answers.extend(Response::decode(frame));
         }

@@ -88,10 +88,8 @@ fn write_all(file: &mut Zeroed, arrivals: &Receiver<Write>) {
         let written = file.append(&bytes);
         bytes.clear();
         for then in waiting.drain(..) {
-            let result = written
-                .as_ref()
-                .map(|()| ())
-                .map_err(|error| io::Error::new(error.kind(), error.to_string()));
+            let result =
+                written.as_ref().copied().map_err(|error| io::Error::new(error.kind(), error.to_string()));
             match then {
                 Then::Tell(tell) => {
                     // Who does not wait any more need not be told.

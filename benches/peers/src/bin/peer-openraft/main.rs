@@ -111,7 +111,7 @@ async fn converse(stream: TcpStream, raft: Raft<Types>, reads: UnboundedSender<R
     let mut buffer = vec![0; READ_BYTES];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         frames.extend(&buffer[..length]);
-        while let Ok(Some(frame)) = frames.next() {
+        while let Ok(Some(frame)) = frames.take() {
             let Some(request) = Request::decode(frame) else { return };
             carry_out(request, &raft, &reads, &answers);
         }
