@@ -88,9 +88,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             chosen => chosen.contains(&work.kind),
         })
         .collect();
+    // What is missing is told before anything is built.
+    let mut report = Report::new(&systems, rounds, duration)?;
     let place = Place::prepare(arguments.data.as_deref(), &systems)?;
     let stop = stop_on_interrupt()?;
-    let mut report = Report::new(&systems, rounds, duration, &place)?;
     for round in 0..rounds {
         for work in &works {
             for system in in_turn(&systems, round) {

@@ -10,7 +10,7 @@ use comfy_table::{CellAlignment, Table};
 use serde_json::{Value, json};
 
 use super::plots;
-use super::system::{Place, SERVERS, System};
+use super::system::{SERVERS, System, machine};
 use super::work::{KEYS, Kind, Outcome, QUANTILES, Work};
 use crate::plot::number;
 
@@ -78,18 +78,14 @@ impl Spread {
 }
 
 impl Report {
-    pub(super) fn new(
-        systems: &[System],
-        rounds: u32,
-        duration: Duration,
-        place: &Place,
-    ) -> Result<Self, Failure> {
+    /// Asks programs that are installed for their versions.
+    pub(super) fn new(systems: &[System], rounds: u32, duration: Duration) -> Result<Self, Failure> {
         let versions = systems.iter().map(|&system| system.version().map(|version| (system, version)));
         Ok(Self {
             systems: versions.collect::<Result<_, _>>()?,
             rounds,
             seconds: duration.as_secs_f64(),
-            machine: place.machine(),
+            machine: machine(),
             measured: Vec::new(),
         })
     }

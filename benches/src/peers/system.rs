@@ -177,15 +177,15 @@ impl Place {
     pub(super) fn program(&self, name: &str) -> PathBuf {
         self.programs.join("release").join(name)
     }
+}
 
-    /// What is measured is that disk, so it is named with the results.
-    pub(super) fn machine(&self) -> String {
-        let cpus = std::thread::available_parallelism().map_or(0, usize::from);
-        let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = model.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
-        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        format!("{cpus} CPUs ({}), Linux {}", model.trim_start_matches([' ', '\t', ':']), kernel.trim())
-    }
+/// The machine that everything was measured on.
+pub(super) fn machine() -> String {
+    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
+    let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = model.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("{cpus} CPUs ({}), Linux {}", model.trim_start_matches([' ', '\t', ':']), kernel.trim())
 }
 
 /// What is in memory is never durable, and its figures would say nothing.
