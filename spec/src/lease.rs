@@ -241,6 +241,20 @@ mod tests {
         assert!(!lease_by_grants_of(1), "it was given up");
     }
 
+    #[test]
+    fn a_grant_that_arrives_late_counts_from_when_its_request_left() {
+        let until = |late: i64| {
+            let mut replica = leader(with_leases());
+            fire(&mut replica, Timer::Renew, NOW);
+            let grant = Message::Grant { view: MINE, round: 1, committed: Slot::NONE };
+            give(&mut replica, ME, grant.clone());
+            give_at(&mut replica, OTHER, grant, NOW + Span(late));
+            replica.lease_remaining(NOW + Span(late))
+        };
+        assert_eq!((until(0), until(3), until(7)), (Some(Span(8)), Some(Span(5)), Some(Span(1))));
+        assert_eq!((until(8), until(800)), (None, None), "it is over before it begins");
+    }
+
     fn grant_to(replica: &mut Replica<u8>, from: ServerId, round: u64) {
         give(replica, from, Message::Grant { view: MINE, round, committed: Slot::NONE });
     }

@@ -69,7 +69,11 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     /// Whether a datagram is really from server `id` as it lives now.
     fn is_server(&mut self, id: u8, from: SocketAddr, incarnation: u64) -> bool {
         let index = usize::from(id);
-        if id == self.identity.server.0 || self.identity.addresses.get(index) != Some(&from) {
+        let Some(&address) = self.identity.addresses.get(index) else { return false };
+        if from != address {
+            self.note_twin(ServerId(id), from);
+        }
+        if id == self.identity.server.0 || from != address {
             return false;
         }
         let known = &mut self.incarnations[index];

@@ -1,5 +1,7 @@
 //! The driver notes what happens, tells its peers how it is, and is told how they are. No decision rests on it.
 
+use std::net::SocketAddr;
+
 use spec::{LocalTime, Message, ServerId, Slot, Span, View};
 
 use super::Driver;
@@ -20,6 +22,9 @@ const LAG_SLOTS: u64 = 64;
 /// What can happen at any rate is told so often at most.
 const TOLD_EVERY: Span = millis(1_000);
 
+/// How often somebody who uses another's id is told of, at most.
+const TWIN_TOLD_EVERY: Span = millis(60_000);
+
 /// What one driver has noted.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -37,6 +42,7 @@ pub(super) struct Watch {
     behind: Option<Slot>,
     told_drops: (LocalTime, Drops),
     told_slow: Option<LocalTime>,
+    told_twin: Option<LocalTime>,
 }
 
 impl Watch {
@@ -53,6 +59,7 @@ impl Watch {
             behind: None,
             told_drops: (now, Drops::default()),
             told_slow: None,
+            told_twin: None,
         }
     }
 
@@ -230,6 +237,15 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         }
         if let Some(sample) = beats.on_beat(from, beat, now) {
             self.compare_clocks(from, sample);
+        }
+    }
+
+    /// Somebody at another address speaks in the name of a server.
+    pub(super) fn note_twin(&mut self, server: ServerId, at: SocketAddr) {
+        let now = self.clock.now();
+        if self.watch.told_twin.is_none_or(|told| now - told >= TWIN_TOLD_EVERY) {
+            self.watch.told_twin = Some(now);
+            self.watch.note(Happening::Twin { server, at }, now);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::net::SocketAddr;
 
 use serde::Serialize;
 use spec::{LocalTime, ServerId, Slot, Span, View};
@@ -72,6 +73,13 @@ pub enum Happening {
         /// How far.
         by: Span,
     },
+    /// Datagrams in the name of a server came from another address; told once a minute at most.
+    Twin {
+        /// Whose id it uses.
+        server: ServerId,
+        /// Where it is.
+        at: SocketAddr,
+    },
     /// Datagrams were dropped; told once a second at most.
     Dropped {
         /// Why; none if they were not from their server's address, or of an incarnation that is over.
@@ -106,6 +114,7 @@ impl Happening {
             Self::ClockApart { .. } => "clock_apart",
             Self::ClockAgrees(_) => "clock_agrees",
             Self::ClockWentBack { .. } => "clock_went_back",
+            Self::Twin { .. } => "twin",
             Self::Dropped { .. } => "dropped",
             Self::SlowSync { .. } => "slow_sync",
             Self::DiskFull => "disk_full",
@@ -122,6 +131,7 @@ impl Happening {
                 | Self::PeerSilent(_)
                 | Self::ClockApart { .. }
                 | Self::ClockWentBack { .. }
+                | Self::Twin { .. }
                 | Self::Dropped { .. }
                 | Self::SlowSync { .. }
                 | Self::DiskFull
@@ -157,6 +167,12 @@ impl fmt::Display for Happening {
                 "this server's clock went back by {:.3} ms: it does without leases until the others' clocks are seen to \
                  agree with it",
                 to_millis(*by)
+            ),
+            Self::Twin { server, at } => write!(
+                f,
+                "somebody at {at}, which is not its address, speaks as server {server}, and is not heard: the server was \
+                 started twice, or its address is wrong in somebody's configuration. Two with one id can lose what was \
+                 acknowledged: stop one of them"
             ),
             Self::Dropped { reason: Some(reason), count } => write!(f, "dropped {count} datagrams {reason}"),
             Self::Dropped { reason: None, count } => {
