@@ -5,4 +5,4 @@
 # simulation. Run it before a change is called done.
 source "$(dirname "$0")/env.sh"
 export SOLVERS_REQUIRED="z3 cvc5"
-steps format dependencies lint docs no-std smoke fuzz check 'prove --both' engines tlc benches peers browser report page walks schedules mutants simulation test
+steps format dependencies lint docs no-std smoke fuzz check 'prove --both' engines tlc benches peers figures browser report page walks schedules mutants simulation test
