@@ -3,6 +3,9 @@
 //! Each bench is a target of its own beside this file. `floor` measures what the machine can do at best, and the
 //! others say in their documentation which of its rows they are to be read against.
 
+pub mod datagrams;
+pub mod steps;
+
 use std::time::Duration;
 
 use cluster::payload::Payload;
