@@ -26,7 +26,9 @@ Usage: instructions check    compare with benches/instructions.csv; exit code 1 
        instructions pin      write benches/instructions.csv";
 
 /// What is counted: its name, what one repetition is, and the repetitions.
-const ROWS: [(&str, &str, fn(usize)); 7] = [
+type Row = (&'static str, &'static str, fn(usize));
+
+const ROWS: [Row; 7] = [
     ("handlers/leader", "an update", |count| lead(count, 1)),
     ("handlers/leader, full window", "an update", |count| lead(count, steps::window())),
     ("handlers/acceptor", "an update", follow),

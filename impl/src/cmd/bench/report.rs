@@ -26,6 +26,8 @@ struct Server {
     leads: bool,
     /// How much of one CPU it used; only of servers that are processes here.
     cpus: Option<f64>,
+    /// Its memory when the measurement began and when it ended; likewise.
+    resident_bytes: [Option<u64>; 2],
     syncs_per_s: f64,
     records_per_sync: f64,
     datagrams_in_per_s: f64,
@@ -183,7 +185,8 @@ impl Report {
             }
         }
         text += &latency.trim_fmt();
-        let mut servers = table(["SERVER", "ROLE", "CPU", "SYNCS/s", "RECORDS/SYNC", "IN/s", "OUT/s"]);
+        let mut servers =
+            table(["SERVER", "ROLE", "CPU", "MEMORY", "SYNCS/s", "RECORDS/SYNC", "IN/s", "OUT/s"]);
         for server in self.servers.iter().flatten() {
             servers.add_row(server.row());
         }
@@ -215,6 +218,8 @@ impl Server {
             address,
             leads: role == Standing::Leading,
             cpus: before.usage.cpus(&after.usage, [cpu(before), cpu(after)]),
+            resident_bytes: [before, after]
+                .map(|sample| sample.usage.resident_bytes.get(index).copied().flatten()),
             syncs_per_s,
             records_per_sync: per_second(|counters| counters.records) / syncs_per_s.max(f64::MIN_POSITIVE),
             datagrams_in_per_s: per_second(|counters| counters.datagrams_in),
@@ -227,6 +232,7 @@ impl Server {
             "address": self.address,
             "leads": self.leads,
             "cpus": self.cpus,
+            "resident_bytes": self.resident_bytes,
             "syncs_per_s": self.syncs_per_s,
             "records_per_sync": self.records_per_sync,
             "datagrams_in_per_s": self.datagrams_in_per_s,
@@ -234,11 +240,12 @@ impl Server {
         })
     }
 
-    fn row(&self) -> [String; 7] {
+    fn row(&self) -> [String; 8] {
         [
             self.address.to_string(),
             if self.leads { "leading" } else { "follower" }.into(),
             self.cpus.map_or("-".into(), |cpus| format!("{:.0} %", 100.0 * cpus)),
+            self.resident_bytes[1].map_or("-".into(), |bytes| format!("{} MiB", bytes >> 20)),
             format!("{:.0}", self.syncs_per_s),
             format!("{:.1}", self.records_per_sync),
             format!("{:.0}", self.datagrams_in_per_s),

@@ -1,9 +1,9 @@
-//! How much CPU processes have used, as `/proc` tells it.
+//! How much CPU and memory processes have used, as `/proc` tells it.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// CPU time of processes up to a moment.
+/// CPU time of processes up to a moment, and their memory at it.
 #[derive(Clone, Debug)]
 pub(super) struct Usage {
     at: Instant,
@@ -11,6 +11,8 @@ pub(super) struct Usage {
     pub(super) load: Option<Duration>,
     /// Of each server that is a process here.
     pub(super) servers: Vec<Option<Duration>>,
+    /// Bytes of memory that each of them has.
+    pub(super) resident_bytes: Vec<Option<u64>>,
     machine: Option<Machine>,
 }
 
@@ -27,6 +29,7 @@ impl Usage {
             at: Instant::now(),
             load: cpu_time("self"),
             servers: servers.iter().map(|id| cpu_time(&id.to_string())).collect(),
+            resident_bytes: servers.iter().map(|&id| resident_bytes(id)).collect(),
             machine: fs::read_to_string("/proc/stat").ok().and_then(|stat| Machine::parse(&stat)),
         }
     }
@@ -68,6 +71,13 @@ fn cpu_time(process: &str) -> Option<Duration> {
     parse(&fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
 }
 
+/// From the second number of `/proc/PID/statm`, in pages.
+fn resident_bytes(process: u32) -> Option<u64> {
+    let pages = fs::read_to_string(format!("/proc/{process}/statm")).ok()?;
+    let pages: u64 = pages.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
 /// User and system time from a line of `/proc/PID/stat`: fields 14 and 15, counted after the name in parentheses, which may
 /// hold anything.
 fn parse(stat: &str) -> Option<Duration> {
@@ -97,5 +107,6 @@ mod tests {
         assert_eq!(parse(&stat), Some(Duration::from_secs(3)));
         assert_eq!(parse("7 (cut"), None);
         assert!(cpu_time("self").is_some());
+        assert!(resident_bytes(std::process::id()) > Some(1 << 16));
     }
 }
