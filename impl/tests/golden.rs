@@ -68,6 +68,7 @@ fn name_of_record(record: &Record<Payload>) -> &'static str {
         Record::Noted { .. } => "noted",
         Record::Recovering(_) => "recovering",
         Record::Recovered { .. } => "recovered",
+        Record::Lacks { .. } => "lacks",
     }
 }
 

@@ -67,6 +67,9 @@ pub const DELIVERIES: &[(&str, &str)] = &[
     ("Tell", "ignored"),
     ("Told", "kept"),
     ("Told", "ignored"),
+    ("Lack", "answered"),
+    ("Lack", "filled"),
+    ("Lack", "ignored"),
 ];
 
 /// The arm that the delivery of a message took, by its place in [`DELIVERIES`].
@@ -106,6 +109,7 @@ impl Taken<'_> {
             Message::Recovery(Recovery::Noted(_)) => "Noted",
             Message::Recovery(Recovery::Tell { .. }) => "Tell",
             Message::Recovery(Recovery::Told { .. }) => "Told",
+            Message::Recovery(Recovery::Lack { .. }) => "Lack",
         }
     }
 
@@ -180,6 +184,13 @@ impl Taken<'_> {
                 "answered"
             }
             Message::Recovery(Recovery::Told { .. }) if changed => "kept",
+            Message::Recovery(Recovery::Lack { .. }) if changed => "filled",
+            Message::Recovery(Recovery::Lack { .. })
+                if self
+                    .sends(|sent| matches!(sent, Message::Commit { .. } | Message::SnapshotOffer { .. })) =>
+            {
+                "answered"
+            }
             Message::Redirect { .. }
             | Message::Reject { .. }
             | Message::Committed { .. }

@@ -210,7 +210,8 @@ fn unseats(was: &Node, input: Input, is: &Node) -> bool {
 /// prepared because it got nothing done in the one before.
 fn by_its_own_will(was: &Node, input: Input) -> bool {
     let stalled = matches!(was.replica.role(), Role::Leading(leading) if leading.stalled);
-    matches!(input, Input::Crash(_) | Input::Wipe | Input::Resign) || (stalled && input == Input::Renew)
+    matches!(input, Input::Crash(_) | Input::Wipe | Input::Damage(_) | Input::Resign)
+        || (stalled && input == Input::Renew)
 }
 
 fn proposals(local: &Local) -> impl Iterator<Item = (View, Slot, &Command<Value>)> {

@@ -1,7 +1,7 @@
 //! Probes: interesting things that must really happen somewhere in a scope, so that no property holds for want of
 //! an occasion. A probe that is never reached fails the check.
 
-use spec::{Command, Effect, Message, Record, Role, ServerId, Slot, View};
+use spec::{Command, Effect, Message, Record, Recovery, Role, ServerId, Slot, View};
 
 use crate::state::{Node, State};
 use crate::step::{Event, Input, Local};
@@ -33,6 +33,19 @@ pub const PROBES: &[Probe] = &[
     Probe {
         name: "a server that lost its disk takes part again",
         witnessed: |step| step.was().durable.recovering && !step.is().durable.recovering,
+    },
+    Probe {
+        name: "a server whose disk was damaged takes part again",
+        witnessed: |step| step.was().replica.repairing().is_some() && step.is().replica.repairing().is_none(),
+    },
+    Probe {
+        name: "a server that lacks votes tells another what is chosen",
+        witnessed: |step| {
+            let lack = |sent: &Message<_>| matches!(sent, Message::Recovery(Recovery::Lack { .. }));
+            step.was().replica.repairing().is_some()
+                && matches!(step.input, Input::Deliver(it) if lack(&it.message))
+                && step.sends(|sent| matches!(sent, Message::Commit { .. } | Message::SnapshotOffer { .. }))
+        },
     },
     Probe { name: "a view is established", witnessed: |step| step.establishes() },
     Probe {

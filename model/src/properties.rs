@@ -25,7 +25,7 @@ pub struct Facts {
     pub holder: bool,
     /// The slots that a lease read would see now, if it would be served at once.
     pub readable: Option<Slot>,
-    /// Whether its disk is lost, and it has not recovered.
+    /// Whether its disk is lost or damaged, and it has not recovered.
     pub recovering: bool,
 }
 
@@ -94,7 +94,7 @@ pub const PROPERTIES: &[Rule] = &[
     Rule { name: "at most once", says: "No server applies an update twice (I8).", holds: at_most_once },
     Rule {
         name: "acknowledged survives",
-        says: "An acknowledged update is found by every phase-1 quorum of disks, but for those that are lost and not recovered yet.",
+        says: "An acknowledged update is found by every phase-1 quorum of disks, but for those that failed and are not recovered yet.",
         holds: acknowledged_survives,
     },
     Rule {

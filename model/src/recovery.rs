@@ -46,6 +46,8 @@ pub enum Stuck {
     Waiting(ServerId),
     /// A server has not applied what another has.
     Behind(ServerId),
+    /// A server's disk was damaged, and it takes no part again.
+    MayNotVote(ServerId),
     /// A chosen value was lost, or never applied.
     Lost(Slot),
     /// All was well, but a new request was not served.
@@ -58,6 +60,7 @@ impl std::fmt::Display for Stuck {
             Self::NoLeader => write!(f, "no server leads with nothing left to finish"),
             Self::Waiting(server) => write!(f, "a client of server {server} still waits for its answer"),
             Self::Behind(server) => write!(f, "server {server} has not applied what others have"),
+            Self::MayNotVote(server) => write!(f, "server {server} still lacks what its disk lost"),
             Self::Lost(slot) => write!(f, "what was chosen in slot {slot} is not applied everywhere"),
             Self::NoProgress => write!(f, "a new request is not served"),
         }
@@ -337,6 +340,9 @@ impl<'a> Run<'a> {
         let id = |at: usize| ServerId(u8::try_from(at).expect("there are few servers"));
         if let Some((at, _)) = self.present().find(|(_, server)| server.replica.waiting().next().is_some()) {
             return Some(Stuck::Waiting(id(at)));
+        }
+        if let Some((at, _)) = self.present().find(|(_, server)| server.replica.repairing().is_some()) {
+            return Some(Stuck::MayNotVote(id(at)));
         }
         let leader = self.leader().map(|at| self.servers[at]).filter(|leader| self.finished(leader));
         let Some(leader) = leader else { return Some(Stuck::NoLeader) };

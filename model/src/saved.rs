@@ -109,6 +109,9 @@ pub enum Act {
     Compact { server: ServerId },
     /// A server loses its disk, and is started to recover with the next incarnation.
     Wipe { server: ServerId },
+    /// A server restarts with a disk that has lost its snapshot and the votes above it, or else whatever it held but for the
+    /// snapshot, and in both cases not what it promised.
+    Damage { server: ServerId, snapshot: bool },
     /// Every clock advances: those of these servers by the fast step, the others by the slow one.
     Tick { fast: Vec<ServerId> },
 }
@@ -139,6 +142,7 @@ impl From<Action> for Act {
             Input::Tick(advance) => Self::Clock { server, advance },
             Input::Compact => Self::Compact { server },
             Input::Wipe => Self::Wipe { server },
+            Input::Damage(snapshot) => Self::Damage { server, snapshot },
         }
     }
 }

@@ -113,6 +113,9 @@ pub struct Scope {
     /// How often servers lose their disks, and recover, together.
     #[serde(default)]
     pub wipes: u8,
+    /// How often disks are damaged: all but what the server promised is lost, or a snapshot and the votes above it.
+    #[serde(default)]
+    pub damages: u8,
     /// Whether records become durable in a step of their own.
     pub flush: bool,
     /// Whether updates can reach servers that do not lead, and be forwarded.
@@ -167,6 +170,7 @@ impl Scope {
         catch_up_max: None,
         compactions: 0,
         wipes: 0,
+        damages: 0,
         flush: false,
         forward: false,
         one_client: false,
@@ -255,6 +259,7 @@ impl Scope {
             ("reads", self.reads),
             ("compactions", self.compactions),
             ("wipes", self.wipes),
+            ("damages", self.damages),
         ];
         counts.into_iter().try_for_each(|(what, value)| within(what, value, 0, COUNT_MAX))?;
         if u16::from(self.views) > u16::from(self.servers) * u16::from(self.views_each) {
@@ -378,6 +383,9 @@ impl Scope {
         if self.wipes > 0 {
             parts.push(format!("{} lost", count(self.wipes, "disk")));
         }
+        if self.damages > 0 {
+            parts.push(format!("{} damaged", count(self.damages, "disk")));
+        }
         if self.flush {
             parts.push("separate flush".into());
         }
@@ -394,6 +402,14 @@ impl Scope {
             parts.push("also without any one server".into());
         }
         parts.join(", ")
+    }
+}
+
+impl Scope {
+    /// Whether disks lose what was durable: the machine that the handlers are refined to knows of no such thing, and most
+    /// reductions rest on it.
+    pub fn disks_fail(&self) -> bool {
+        self.wipes > 0 || self.damages > 0
     }
 }
 

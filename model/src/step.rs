@@ -49,6 +49,9 @@ pub enum Input {
     Compact,
     /// It loses its disk, and is started to recover with the next incarnation.
     Wipe,
+    /// Its disk loses its snapshot, and the votes above it; or else all that it held for slots, but for the snapshot. It
+    /// restarts, and knows what it promised.
+    Damage(bool),
 }
 
 impl Input {
@@ -68,6 +71,7 @@ impl Input {
             Self::Forward => (10, 0),
             Self::Compact => (11, 0),
             Self::Wipe => (12, 0),
+            Self::Damage(snapshot) => (13, snapshot.into()),
         };
         kind << 32 | argument
     }
@@ -182,6 +186,7 @@ impl Stepper {
             requests: 0,
             crashes: 0,
             wipes: 0,
+            damages: 0,
             holder: false,
             readable: None,
         })
@@ -203,7 +208,7 @@ impl Stepper {
             applied_to: replica.applied(),
             holder: replica.holds_lease(NOW),
             readable: leads.then(|| lease_read(replica, now)).flatten(),
-            recovering: durable.recovering,
+            recovering: durable.recovering || durable.lacks > durable.history.committed(),
         })
     }
 
@@ -244,6 +249,7 @@ impl Stepper {
             requests: 0,
             crashes: 0,
             wipes: 0,
+            damages: 0,
             compactions: 0,
             facts: self.facts(&node.replica, node.replica.durable(), &node.applied, &node.snapshots),
             ..node.clone()
@@ -265,7 +271,7 @@ impl Stepper {
             Input::Renew => run.disarm(Timer::Renew),
             Input::Retry => run.disarm(Timer::Retry),
             Input::Forward => run.disarm(Timer::Forward),
-            Input::Crash(_) | Input::Wipe => run.node.armed = 0,
+            Input::Crash(_) | Input::Wipe | Input::Damage(_) => run.node.armed = 0,
             _ => {}
         }
         let replica = &mut run.node.replica;
@@ -313,9 +319,12 @@ impl Stepper {
                 run.node.replica = recovered;
                 effects = listed;
             }
-            Input::Wipe => {
+            Input::Wipe | Input::Damage(_) => {
                 let me = run.node.replica.config().me;
-                let durable = run.wipe();
+                let durable = match input {
+                    Input::Damage(snapshot) => run.damage(snapshot),
+                    _ => run.wipe(),
+                };
                 let (recovered, listed) = self.recover(self.scope.restart_config(me), durable);
                 run.node.replica = recovered;
                 effects = listed;

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
-use spec::{Config, Role, ServerId};
+use spec::{Config, Role, ServerId, Slot};
 use stateright::{Model, Path, Property};
 
 use crate::arms::Exercised;
@@ -81,18 +81,18 @@ impl System {
     /// The same, with a guard of the machine left out, to see that it is missed.
     pub fn without(scope: &Scope, variant: Variant, reductions: Reductions, guard: Option<Guard>) -> Self {
         let (scope, reductions) = (variant.scope(scope), variant.reductions(reductions));
-        let (views_each, wipes) = (scope.views_each, scope.wipes > 0);
+        let (views_each, disks_fail) = (scope.views_each, scope.disks_fail());
         Self {
             stepper: Stepper::new(scope.clone(), variant, reductions.own_at_once && !scope.own_late, guard),
             observer: Observer::new(scope.clone(), variant),
             wanted: probes::mask(scope.probes),
             config: scope.config(ServerId(0)),
             recovery: scope.recovery.then(|| Recovery::new(&scope, variant)),
-            // Both rest on disks that are never lost.
-            drop_dead: reductions.drop_dead && !scope.every_message && scope.wipes == 0,
+            // Both rest on disks that never fail.
+            drop_dead: reductions.drop_dead && !scope.every_message && !disks_fail,
             scope,
             variant,
-            symmetric: reductions.symmetric && views_each == 1 && !wipes,
+            symmetric: reductions.symmetric && views_each == 1 && !disks_fail,
             only: None,
             until: None,
             reached: AtomicU64::new(0),
@@ -197,8 +197,7 @@ impl System {
     fn judges(&self, property: &str) -> bool {
         let asked = match property {
             RECOVERABILITY => self.recovery.is_some(),
-            // The machine that the handlers are refined to knows of no lost disks.
-            REFINEMENT => self.scope.wipes == 0,
+            REFINEMENT => !self.scope.disks_fail(),
             _ => true,
         };
         asked && self.only.is_none_or(|only| only == property)
@@ -252,7 +251,8 @@ impl System {
     pub(crate) fn inputs(&self, state: &State, server: ServerId, node: NodeRef, add: &mut impl FnMut(Input)) {
         let (scope, ghost) = (&self.scope, &state.ghost);
         let leading = matches!(node.replica.role(), Role::Leading(_));
-        if !leading && node.replica.recovering().is_none() && self.may_stand(state, server) {
+        let waits = node.replica.recovering().is_some() || node.replica.repairing().is_some();
+        if !leading && !waits && self.may_stand(state, server) {
             add(Input::Elect);
         }
         let requests: u8 = self.servers().map(|server| state.nodes[usize::from(server.0)].requests).sum();
@@ -288,6 +288,17 @@ impl System {
         let wipes: u8 = self.servers().map(|server| state.nodes[usize::from(server.0)].wipes).sum();
         if wipes < scope.wipes {
             add(Input::Wipe);
+        }
+        let damages: u8 = self.servers().map(|server| state.nodes[usize::from(server.0)].damages).sum();
+        if damages < scope.damages {
+            let (kept, last) = (base.max(Slot(scope.sessions())), node.replica.history().last());
+            [(false, last > kept), (true, base > Slot::NONE)]
+                .into_iter()
+                .filter(|&(_, possible)| possible)
+                .for_each(|(snapshot, _)| add(Input::Damage(snapshot)));
+        }
+        if node.replica.repairing().is_some() {
+            add(Input::Retry);
         }
         let recovering = node.replica.recovering();
         if recovering.and_then(|recovering| recovering.until).is_some_and(|until| until <= NOW) {

@@ -46,6 +46,7 @@ fn recovery_words(recovery: &Recovery<Value>) -> String {
         Recovery::Note(incarnation) => format!("Note({incarnation})"),
         Recovery::Noted(incarnation) => format!("Noted({incarnation})"),
         Recovery::Tell { incarnation, first } => format!("Tell({incarnation}, from {first})"),
+        Recovery::Lack { first, up_to } => format!("Lack({first} to {up_to})"),
         Recovery::Told { incarnation, promised, reports, .. } => {
             format!("Told({incarnation}, promised {promised}, [{}])", report_words(reports))
         }
@@ -83,6 +84,7 @@ pub fn act(act: &Act) -> String {
         | Act::Compact { server }
         | Act::Crash { server, .. }
         | Act::Wipe { server }
+        | Act::Damage { server, .. }
         | Act::Clock { server, .. } => format!("server {server} {}", at_server(act)),
         Act::Submit { server, .. } | Act::Read { server } => {
             format!("{} at server {server}", at_server(act))
@@ -111,6 +113,8 @@ pub fn at_server(act: &Act) -> String {
             format!("crashes and restarts, {kept} unwritten records had reached its disk")
         }
         Act::Wipe { .. } => "loses its disk, and is to recover".into(),
+        Act::Damage { snapshot: false, .. } => "restarts with a disk that lost every vote and value".into(),
+        Act::Damage { snapshot: true, .. } => "restarts with a disk that lost its snapshot and votes".into(),
         Act::Clock { advance, .. } => format!("'s clock advances by {advance}"),
         Act::Tick { .. } => "time passes".into(),
     }
@@ -224,6 +228,7 @@ pub fn record_words(record: &Record<Value>) -> String {
         Record::GrantTerm(term) => format!("grants last {term:?}"),
         Record::Noted { server, incarnation } => format!("incarnation {incarnation} of {server}"),
         Record::Recovering(incarnation) => format!("recovering as incarnation {incarnation}"),
+        Record::Lacks { up_to, .. } => format!("lacks up to {up_to}"),
         Record::Recovered { promised, .. } => format!("recovered, promised {promised}"),
     }
 }

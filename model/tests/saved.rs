@@ -58,17 +58,16 @@ fn every_kind_of_action_is_read_as_it_was_written_and_found_again() {
     let base = Scope { slots: 1, updates: 1, crashes: 1, ..Scope::custom() };
     let timed = Scope { rounds: 1, resigns: 1, reads: 1, lease: Some(SHORT_CLOCKS), ..base.clone() };
     let compacting = Scope { servers: 2, compactions: 1, crashes: 0, ..base.clone() };
-    let wiping = Scope { wipes: 1, crashes: 0, ..base.clone() };
+    let failing = Scope { wipes: 1, damages: 1, crashes: 0, ..base.clone() };
     let mut kinds = BTreeSet::new();
-    for (scope, levels) in [(Scope { flush: true, ..base }, 6), (timed, 6), (compacting, 14), (wiping, 8)] {
+    for (scope, levels) in [(Scope { flush: true, ..base }, 6), (timed, 6), (compacting, 14), (failing, 8)] {
         let system = System::new(&scope, Variant::Correct, Reductions::ON);
         let mut level = system.init_states();
         for _ in 0..levels {
             level = level.iter().take(200).flat_map(|state| each_again(&system, state, &mut kinds)).collect();
         }
     }
-    let all =
-        "compact, crash, deliver, deliver a snapshot, elect, flush, read, renew, resign, submit, tick, wipe";
+    let all = "compact, crash, damage, deliver, deliver a snapshot, elect, flush, read, renew, resign, retry, submit, tick, wipe";
     assert_eq!(kinds, all.split(", ").map(String::from).collect());
 }
 

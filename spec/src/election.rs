@@ -28,7 +28,7 @@ pub struct Preparing<V> {
 impl<V: Value, R: Rules> Replica<V, R> {
     /// No sign of a leader: stand for one (4.3.1).
     pub(crate) fn on_election_timeout(&mut self, now: LocalTime, effects: &mut Effects<V>) {
-        if matches!(self.role, Role::Leading(_)) || !self.rules.takes_part(self.recovering.is_some()) {
+        if matches!(self.role, Role::Leading(_)) || !self.takes_part() {
             return;
         }
         if let Role::Preparing(preparing) = &self.role

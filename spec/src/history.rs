@@ -1,8 +1,9 @@
 //! The replicated log of one server (`history`, Figure 5.1): for each slot what this server voted for,
 //! and whether it is committed. Slots up to a base are compacted: committed, and their values gone.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use core::fmt;
+use core::ops::Bound::{Excluded, Included, Unbounded};
 
 use serde::{Deserialize, Serialize};
 
@@ -59,14 +60,24 @@ impl<V: fmt::Debug> fmt::Debug for Entry<V> {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct History<V> {
     base: Slot,
-    /// What the slots above `base` hold, in order.
+    /// What the slots above `floor` hold, in order.
     entries: VecDeque<Option<Entry<V>>>,
+    /// The base; where the snapshot up to there is lost, what the base was.
+    floor: Slot,
+    /// What the slots above `base` and up to `floor` hold: what was learnt again since the snapshot is lost.
+    below: BTreeMap<Slot, Entry<V>>,
     committed: Slot,
 }
 
 impl<V> Default for History<V> {
     fn default() -> Self {
-        Self { base: Slot::NONE, entries: VecDeque::new(), committed: Slot::NONE }
+        Self {
+            base: Slot::NONE,
+            entries: VecDeque::new(),
+            floor: Slot::NONE,
+            below: BTreeMap::new(),
+            committed: Slot::NONE,
+        }
     }
 }
 
@@ -84,12 +95,15 @@ impl<V> History<V> {
 
     /// The highest slot that holds anything or is compacted, or [`Slot::NONE`].
     pub fn last(&self) -> Slot {
-        Slot(self.base.0 + self.entries.len() as u64)
+        Slot(self.floor.0 + self.entries.len() as u64)
     }
 
     /// What the slot holds, if anything; none for a slot that is compacted.
     pub fn entry(&self, slot: Slot) -> Option<&Entry<V>> {
-        self.entries.get(self.index(slot)?)?.as_ref()
+        match self.index(slot) {
+            Some(index) => self.entries.get(index)?.as_ref(),
+            None => self.below.get(&slot),
+        }
     }
 
     /// Whether the slot's value is known to be chosen, here or compacted. [`Slot::NONE`], which holds no value,
@@ -105,39 +119,52 @@ impl<V> History<V> {
 
     /// The slots above `slot` that hold something, in order.
     pub fn above(&self, slot: Slot) -> impl Iterator<Item = (Slot, &Entry<V>)> {
-        let first = slot.max(self.base).0.saturating_add(1);
+        let first = slot.max(self.floor).0.saturating_add(1);
         let skip = self.index(Slot(first)).unwrap_or(usize::MAX);
-        self.entries
-            .iter()
-            .skip(skip)
-            .zip(first..)
-            .filter_map(|(entry, slot)| Some((Slot(slot), entry.as_ref()?)))
+        let entries = self.entries.iter().skip(skip).zip(first..);
+        let below = self.below.range((Excluded(slot), Unbounded)).map(|(&slot, entry)| (slot, entry));
+        below.chain(entries.filter_map(|(entry, slot)| Some((Slot(slot), entry.as_ref()?))))
     }
 
     /// Notes a vote (`handle_propose_msg`, Figure 5.4). A committed slot keeps its value.
     pub(crate) fn vote(&mut self, view: View, slot: Slot, command: Command<V>) {
-        let Some(entry) = self.slot_mut(slot) else { return };
-        if !entry.as_ref().is_some_and(|entry| entry.committed) {
-            *entry = Some(Entry { view, command, committed: false });
+        if self.committed_command(slot).is_none() {
+            self.put(slot, Entry { view, command, committed: false });
         }
     }
 
     /// Notes a chosen value (`handle_commit_msg`, Figure 5.4).
     pub(crate) fn learn(&mut self, slot: Slot, command: Command<V>) {
-        let Some(entry) = self.slot_mut(slot) else { return };
-        let view = entry.as_ref().map_or(View::NONE, |entry| entry.view);
-        *entry = Some(Entry { view, command, committed: true });
+        let view = self.entry(slot).map_or(View::NONE, |entry| entry.view);
+        self.put(slot, Entry { view, command, committed: true });
         self.advance();
     }
 
-    /// Marks what is held up to and including `slot` as chosen; stops at a gap.
+    /// Marks what is held up to and including `slot` as chosen. There are gaps only where a disk lost something.
     pub(crate) fn commit_up_to(&mut self, slot: Slot) {
-        let (first, last) = (self.index(self.committed.next()), self.index(slot));
-        if let (Some(first), Some(last)) = (first, last) {
-            for entry in self.entries.iter_mut().take(last + 1).skip(first).map_while(Option::as_mut) {
-                entry.committed = true;
-            }
+        if slot <= self.committed {
+            return;
         }
+        let first = self.index(self.committed.next()).unwrap_or(0);
+        let last = self.index(slot).map_or(0, |last| last + 1);
+        let below = self.below.range_mut((Excluded(self.committed), Included(slot))).map(|(_, entry)| entry);
+        let entries = self.entries.iter_mut().take(last).skip(first).flatten();
+        below.chain(entries).for_each(|entry| entry.committed = true);
+        self.advance();
+    }
+
+    /// Forgets the votes up to and including `slot`, but not what is known to be chosen; and, if the `snapshot` is lost
+    /// too, that anything is compacted.
+    pub(crate) fn lose(&mut self, slot: Slot, snapshot: bool) {
+        if snapshot {
+            (self.base, self.committed) = (Slot::NONE, Slot::NONE);
+        }
+        self.below.retain(|&held, entry| held > slot || entry.committed);
+        let last = self.index(slot).map_or(0, |last| last + 1);
+        let votes = self.entries.iter_mut().take(last);
+        votes
+            .filter(|held| held.as_ref().is_some_and(|entry| !entry.committed))
+            .for_each(|held| *held = None);
         self.advance();
     }
 
@@ -145,7 +172,9 @@ impl<V> History<V> {
     pub(crate) fn compact(&mut self, slot: Slot) {
         let forgotten = self.index(slot).map_or(0, |last| self.entries.len().min(last + 1));
         self.entries.drain(..forgotten);
+        self.below = self.below.split_off(&slot.next());
         self.base = self.base.max(slot);
+        self.floor = self.floor.max(slot);
         self.committed = self.committed.max(slot);
         self.advance();
     }
@@ -156,19 +185,24 @@ impl<V> History<V> {
         }
     }
 
-    /// The place of a slot, made if need be; none for a slot that is compacted.
-    fn slot_mut(&mut self, slot: Slot) -> Option<&mut Option<Entry<V>>> {
+    /// Puts an entry into its slot, unless that is compacted.
+    fn put(&mut self, slot: Slot, entry: Entry<V>) {
         debug_assert!(slot > Slot::NONE, "slots start at 1");
-        let index = self.index(slot)?;
-        if self.entries.len() <= index {
-            self.entries.resize_with(index + 1, || None);
+        match self.index(slot) {
+            Some(index) => {
+                if self.entries.len() <= index {
+                    self.entries.resize_with(index + 1, || None);
+                }
+                self.entries[index] = Some(entry);
+            }
+            None if slot > self.base => _ = self.below.insert(slot, entry),
+            None => {}
         }
-        self.entries.get_mut(index)
     }
 
-    /// Where a slot stands among the entries; none for a slot that is compacted.
+    /// Where a slot stands among the entries; none for one up to the floor.
     fn index(&self, slot: Slot) -> Option<usize> {
-        usize::try_from(slot.0.checked_sub(self.base.0)?).ok()?.checked_sub(1)
+        usize::try_from(slot.0.checked_sub(self.floor.0)?).ok()?.checked_sub(1)
     }
 }
 
@@ -219,14 +253,62 @@ mod tests {
         assert_eq!(history.committed(), Slot(3));
     }
 
+    // Slot 2 was held when the mark was made, and lost since. Another server may need slot 3.
     #[test]
-    fn a_mark_stops_at_a_gap() {
+    fn a_mark_counts_also_above_what_is_lost() {
         let mut history = History::default();
         history.vote(OLD, Slot(1), open(1));
         history.vote(OLD, Slot(3), open(3));
+        history.vote(OLD, Slot(4), open(4));
         history.commit_up_to(Slot(3));
-        assert_eq!((history.committed(), history.last()), (Slot(1), Slot(3)));
-        assert_eq!(history.committed_command(Slot(3)), None);
+        assert_eq!((history.committed(), history.last()), (Slot(1), Slot(4)));
+        assert_eq!(history.committed_command(Slot(3)), Some(&open(3)));
+        history.learn(Slot(2), open(2));
+        assert_eq!(history.committed(), Slot(3));
+    }
+
+    #[test]
+    fn votes_are_lost_up_to_a_slot_and_what_is_chosen_is_not() {
+        let mut history = History::default();
+        history.learn(Slot(1), open(1));
+        history.learn(Slot(3), open(3));
+        [2, 4, 5].into_iter().for_each(|slot| history.vote(OLD, Slot(slot), open(slot)));
+        history.lose(Slot(4), false);
+        let held: Vec<_> = history.above(Slot::NONE).map(|(slot, _)| slot.0).collect();
+        assert_eq!((held, history.committed()), (Vec::from([1, 3, 5]), Slot(1)));
+    }
+
+    #[test]
+    fn what_a_lost_snapshot_stood_for_is_learnt_again_by_value_or_by_an_older_one() {
+        let mut history = History::default();
+        history.compact(Slot(1_000_000_000_000));
+        history.learn(Slot(1_000_000_000_001), open(9));
+        history.lose(Slot(1_000_000_000_000), true);
+        assert_eq!((history.base(), history.committed()), (Slot::NONE, Slot::NONE));
+        assert_eq!(history.last(), Slot(1_000_000_000_001));
+        (1..=2).for_each(|slot| history.learn(Slot(slot), open(slot)));
+        history.vote(OLD, Slot(3), open(3));
+        history.vote(OLD, Slot(2), open(7));
+        assert_eq!((history.committed(), history.committed_command(Slot(2))), (Slot(2), Some(&open(2))));
+        history.compact(Slot(1));
+        assert_eq!((history.base(), history.committed(), history.entry(Slot(1))), (Slot(1), Slot(2), None));
+        let held: Vec<_> = history.above(Slot(2)).map(|(slot, _)| slot.0).collect();
+        assert_eq!(held, [3, 1_000_000_000_001]);
+        history.commit_up_to(Slot(3));
+        assert_eq!(history.committed(), Slot(3));
+        history.compact(Slot(1_000_000_000_000));
+        assert_eq!((history.committed(), history.entry(Slot(3))), (Slot(1_000_000_000_001), None));
+    }
+
+    #[test]
+    fn votes_below_a_lost_snapshot_are_lost_again() {
+        let mut history = History::default();
+        history.compact(Slot(3));
+        history.lose(Slot(3), true);
+        history.learn(Slot(1), open(1));
+        history.vote(OLD, Slot(2), open(2));
+        history.lose(Slot(2), false);
+        assert_eq!(history.above(Slot::NONE).map(|(slot, _)| slot.0).collect::<Vec<_>>(), [1]);
     }
 
     #[test]

@@ -150,6 +150,19 @@ impl<V: Value, R: Rules> Replica<V, R> {
         self.send_proposals_from(first, effects);
     }
 
+    /// Proposes a no-op in each slot up to `last` that has no proposal, as far as the window has room.
+    pub(crate) fn fill_up_to(&mut self, last: Slot, effects: &mut Effects<V>) {
+        let Role::Leading(leading) = &mut self.role else { return };
+        let first = leading.next;
+        while leading.next <= last && leading.has_room(self.config.window, self.config.window_bytes) {
+            if !self.durable.history.is_committed(leading.next) {
+                leading.add_proposal(leading.next, Command::NoOp);
+            }
+            leading.next = leading.next.next();
+        }
+        self.send_proposals_from(first, effects);
+    }
+
     /// `do_propose`, Figure 5.6: sends every proposal to those that have not voted for it.
     pub(crate) fn send_proposals(&self, effects: &mut Effects<V>) {
         self.send_proposals_from(Slot::NONE, effects);
@@ -219,6 +232,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
     pub(crate) fn settle(&mut self, now: LocalTime, effects: &mut Effects<V>) {
         self.commit_chosen(effects);
         self.apply_committed(effects);
+        self.end_repair(effects);
         if let Role::Leading(leading) = &mut self.role {
             leading.drop_committed(self.durable.history.committed());
             self.propose_pending(effects);

@@ -63,6 +63,12 @@
 //! once [`Record::Recovered`] is durable. Servers tell each other their incarnation with every message, and the caller
 //! gives it to [`Replica::receive_from`]: what an older incarnation said is void.
 //!
+//! # A damaged disk
+//!
+//! Where only some of its records are lost, and none of what it promised, attempted, granted and noted, the caller replays the
+//! others, and in the place of those that are lost [`Record::Lacks`]. The server asks each of the others for what is chosen
+//! in those slots ([`Repairing`]), and votes, promises, grants and leads again once it knows all of it.
+//!
 //! # Three servers in memory
 //!
 //! ```
@@ -115,6 +121,7 @@ mod lease;
 mod message;
 mod record;
 mod recovery;
+mod repair;
 mod replica;
 pub mod rules;
 mod session;
@@ -134,6 +141,7 @@ pub use lease::{Grant, Lease, Round};
 pub use message::{Message, Report};
 pub use record::{Durable, Record};
 pub use recovery::{Incarnation, Recovering, Recovery};
+pub use repair::Repairing;
 pub use replica::{Replica, Role};
 pub use rules::{Paxos, Phase, RecoveryRound, Rules};
 pub use session::Sessions;

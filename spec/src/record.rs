@@ -68,6 +68,15 @@ pub enum Record<V> {
         /// The longest term of a grant.
         grant_term: Span,
     },
+    /// The disk lost records **in this place**: those before it and after it are whole, and nothing is lost of
+    /// promises, attempts, grants and incarnations. The server may not vote before it knows every slot up to `up_to` as
+    /// chosen, see [`crate::Repairing`].
+    Lacks {
+        /// No lost record is about a higher slot.
+        up_to: Slot,
+        /// Whether the snapshot that stands for the slots up to the base is lost as well.
+        snapshot: bool,
+    },
 }
 
 /// The sum of a server's records.
@@ -87,6 +96,9 @@ pub struct Durable<V> {
     pub incarnation: Incarnation,
     /// Whether the one before is lost, and what it held not known yet: the server may not vote.
     pub recovering: bool,
+    /// The highest slot that its disk may have lost a vote for. Once every slot up to there is committed, nothing is
+    /// missing.
+    pub lacks: Slot,
     /// The incarnations of other servers, where they are not the first.
     pub noted: BTreeMap<ServerId, Incarnation>,
 }
@@ -101,6 +113,7 @@ impl<V> Default for Durable<V> {
             sessions: Sessions::default(),
             incarnation: 0,
             recovering: false,
+            lacks: Slot::NONE,
             noted: BTreeMap::new(),
         }
     }
@@ -108,7 +121,7 @@ impl<V> Default for Durable<V> {
 
 impl<V> Durable<V> {
     /// Adds one record. Views, terms, incarnations and the base only ever rise, so a record that comes again changes
-    /// nothing.
+    /// nothing, except one that says what the disk has lost.
     pub fn apply(&mut self, record: Record<V>) {
         self.apply_by(&Paxos, record);
     }
@@ -151,6 +164,14 @@ impl<V> Durable<V> {
                 self.grant_term = self.grant_term.max(grant_term);
                 self.recovering = false;
             }
+            Record::Lacks { up_to, snapshot } => {
+                self.lacks = self.lacks.max(up_to);
+                if snapshot {
+                    self.lacks = self.lacks.max(self.history.base());
+                    self.sessions = Sessions::default();
+                }
+                self.history.lose(up_to, snapshot);
+            }
         }
     }
 }
@@ -190,6 +211,37 @@ mod tests {
         assert_eq!(after.history.entry(Slot(4)), before.history.entry(Slot(4)));
         assert_eq!((after.history.base(), after.history.committed()), (Slot(2), Slot(2)));
         assert_eq!(after.sessions.last(crate::SessionId(Slot(2))), Some(0));
+    }
+
+    #[test]
+    fn what_is_lost_is_forgotten_and_promises_and_what_comes_after_are_not() {
+        let (mark, lacks) = (Record::Committed(Slot(3)), Record::Lacks { up_to: Slot(3), snapshot: false });
+        let learnt = Record::Learnt { slot: Slot(2), command: Command::Open { nonce: 2 } };
+        let records = [vote(1), vote(3), vote(4), lacks.clone(), vote(3), mark.clone()];
+        let durable: Durable<u8> = records.into_iter().collect();
+        assert_eq!(
+            (durable.promised, durable.lacks, durable.history.committed()),
+            (VIEW, Slot(3), Slot::NONE)
+        );
+        let chosen = |durable: &Durable<u8>| {
+            let slots = durable.history.above(Slot::NONE);
+            slots.filter(|(_, entry)| entry.committed).map(|(slot, _)| slot.0).collect::<alloc::vec::Vec<_>>()
+        };
+        assert_eq!(chosen(&durable), [3], "slot 1 may have been voted for again");
+        let records = [vote(1), learnt, vote(3), mark, lacks];
+        assert_eq!(chosen(&records.into_iter().collect()), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_lost_snapshot_takes_its_sessions_with_it_and_is_lacked_up_to_its_slot() {
+        let lacks = Record::Lacks { up_to: Slot(2), snapshot: true };
+        let mut durable: Durable<u8> = [snapshot(5), vote(6), lacks].into_iter().collect();
+        assert_eq!((durable.history.base(), durable.lacks), (Slot::NONE, Slot(5)));
+        assert_eq!(durable.sessions, Sessions::default());
+        assert!(durable.history.entry(Slot(6)).is_some());
+        durable.apply(snapshot(5));
+        assert_eq!((durable.history.base(), durable.history.committed()), (Slot(5), Slot(5)));
+        assert_ne!(durable.sessions, Sessions::default());
     }
 
     #[test]

@@ -32,7 +32,7 @@ use crate::view::{ServerId, ServerSet, View};
 /// Counts the disks that a server has had: 0 for the first, and higher each time that it recovers. Not its restarts.
 pub type Incarnation = u64;
 
-/// The messages of a recovery. Each names the incarnation that recovers.
+/// The messages of a recovery. Those of a lost disk name the incarnation that recovers.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Recovery<V> {
     /// First round: asks everybody else to note this incarnation of the sender.
@@ -62,6 +62,13 @@ pub enum Recovery<V> {
         reports: Vec<Report<V>>,
         /// The first slot of the next piece; none if this is the last.
         next: Option<Slot>,
+    },
+    /// Not a lost disk but a damaged one: asks for what is chosen, see [`crate::Repairing`].
+    Lack {
+        /// The first slot that the sender does not know as chosen.
+        first: Slot,
+        /// It takes no part before it knows every slot up to here.
+        up_to: Slot,
     },
 }
 
@@ -106,10 +113,16 @@ impl<V: Value, R: Rules> Replica<V, R> {
         self.receive(from, message, now, effects);
     }
 
+    /// Whether it has recovered what it lost, if anything.
+    pub(crate) fn takes_part(&self) -> bool {
+        let (lacks, committed) = (self.durable.lacks, self.durable.history.committed());
+        self.rules.takes_part(self.recovering.is_some()) && self.rules.has_repaired(lacks, committed)
+    }
+
     /// Whether a server that may not vote has any use for the message: its answers, chosen values, and what it can tell
     /// without a memory.
     pub(crate) fn may_hear(&self, message: &Message<V>) -> bool {
-        self.rules.takes_part(self.recovering.is_some())
+        self.takes_part()
             || matches!(
                 message,
                 Message::Recovery(_)
@@ -131,6 +144,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
             Recovery::Noted(incarnation) => self.on_noted(from, incarnation, effects),
             Recovery::Tell { incarnation, first } => self.on_tell(from, incarnation, first, effects),
             told @ Recovery::Told { .. } => self.on_told(from, told, now, effects),
+            Recovery::Lack { first, up_to } => self.on_lack(from, first, up_to, effects),
         }
     }
 
@@ -184,7 +198,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
     fn on_tell(&mut self, from: ServerId, incarnation: Incarnation, first: Slot, effects: &mut Effects<V>) {
         let history = &self.durable.history;
         let noted = self.durable.incarnation_of(self.config.me, from);
-        if noted != incarnation || !self.rules.takes_part(self.recovering.is_some()) {
+        if noted != incarnation || !self.takes_part() {
             return;
         }
         let first = first.max(Slot(1));
@@ -310,7 +324,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
         let Some(Recovering { promised, seen, grant_term, .. }) = self.recovering.take() else { return };
         self.persist(Record::Recovered { promised, attempted: seen, grant_term }, effects);
         self.seen = self.seen.max(seen);
-        self.arm_election(effects);
+        self.await_part(effects);
     }
 }
 

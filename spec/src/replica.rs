@@ -12,6 +12,7 @@ use crate::lease::Grant;
 use crate::message::Message;
 use crate::record::{Durable, Record};
 use crate::recovery::Recovering;
+use crate::repair::Repairing;
 use crate::rules::{Paxos, Rules};
 use crate::session::Sessions;
 use crate::time::{LocalTime, Span};
@@ -53,6 +54,8 @@ pub struct Replica<V, R = Paxos> {
 
     /// How far its recovery is, while it may not vote.
     pub(crate) recovering: Option<Recovering>,
+    /// Whom it asks, while it lacks what its disk lost.
+    pub(crate) repairing: Option<Repairing>,
 
     /// `appliedSeq`: the last slot handed to the state machine.
     pub(crate) applied: Slot,
@@ -86,6 +89,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
             applied: durable.history.base(),
             sessions: durable.sessions.clone(),
             recovering: durable.recovering.then(Recovering::default),
+            repairing: None,
             config,
             rules,
             durable,
@@ -104,7 +108,7 @@ impl<V: Value, R: Rules> Replica<V, R> {
             replica.ask_again(effects);
             return Ok(replica);
         }
-        replica.arm_election(effects);
+        replica.await_part(effects);
         if replica.durable.attempted > View::NONE && replica.config.lease_term > Span::ZERO {
             // 4.3.3: a restarted leader tells the others that its leadership is free to compete for.
             replica.release(replica.durable.attempted, effects);
@@ -147,10 +151,9 @@ impl<V: Value, R: Rules> Replica<V, R> {
 
     /// A timer ran out.
     pub fn timeout(&mut self, timer: Timer, now: LocalTime, effects: &mut Effects<V>) {
-        if self.recovering.is_some() && timer == Timer::Retry {
-            return self.go_on_recovering(now, effects);
-        }
         match timer {
+            Timer::Retry if self.recovering.is_some() => self.go_on_recovering(now, effects),
+            Timer::Retry if self.repairing.is_some() => self.ask_for_lost(effects),
             Timer::Election => self.on_election_timeout(now, effects),
             Timer::Renew => self.on_renew_timeout(now, effects),
             Timer::Retry => self.on_retry_timeout(effects),
@@ -306,6 +309,9 @@ impl<V: core::fmt::Debug, R> core::fmt::Debug for Replica<V, R> {
             write!(f, "recovering as {} noted={noted:?} told={told:?}", self.durable.incarnation)?;
             until.map_or(Ok(()), |until| write!(f, " until {until:?}"))?;
             write!(f, "; ")?;
+        }
+        if self.repairing.is_some() {
+            write!(f, "lacks up to {}; ", self.durable.lacks)?;
         }
         match &self.role {
             Role::Follower => write!(f, "follower")?,

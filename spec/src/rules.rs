@@ -23,6 +23,7 @@
 //! | K0 | a server that lost its disk and has not recovered takes no part |
 //! | K1 | once a leader has noted a new incarnation, nothing counts that the old one said and was not used yet |
 //! | K2 | reports begin when every other server has noted the new incarnation |
+//! | K3 | a server that lost votes takes no part before it knows what was chosen in each slot that they can be for |
 //! | R1 | a read sees every update that was acknowledged before it arrived |
 
 use alloc::collections::BTreeMap;
@@ -352,6 +353,15 @@ pub trait Rules {
     /// K0. It does not know what it promised; and a report from it would pass for one of somebody who does.
     fn takes_part(&self, recovering: bool) -> bool {
         !recovering
+    }
+
+    /// May a server take part whose disk may have lost votes for slots up to `lacks`, and which knows what is chosen in
+    /// every slot up to `committed`?
+    ///
+    /// K3. A lost vote may be one of a quorum's, and a Promise without it would show a hole; but of a slot that is known
+    /// to be chosen, every Promise says so, and the vote is not missed.
+    fn has_repaired(&self, lacks: Slot, committed: Slot) -> bool {
+        committed >= lacks
     }
 
     /// Does a message count that an `incarnation` of its sender sent, if `noted` is the latest that is known here?

@@ -19,6 +19,7 @@
 //! | `hold disk 1`, `flush 1`, `flush 1 2` | the disk stops writing; writes all and goes on; writes 2 records |
 //! | `crash 0`, `restart 0` | what is not on disk is lost |
 //! | `wipe 0` | its disk is lost, and it restarts to recover with its next incarnation |
+//! | `damage 0 from slot 2 to 3` | it restarts with a disk that lost its votes and values of these slots |
 //! | `compact 0` | server 0 has taken a snapshot and forgets its log up to there |
 //! | `install 2 from 0`, `install 2 from 0 slot 3` | server 2 has got the latest snapshot of server 0, or an older one |
 //! | `tick 0 3`, `tick * 3` | a clock moves on |

@@ -73,6 +73,8 @@ pub const OUTCOMES: &[(&str, &str)] = &[
     ("departure", "stay"),
     ("takes_part", "yes"),
     ("takes_part", "no"),
+    ("has_repaired", "yes"),
+    ("has_repaired", "no"),
     ("counts_incarnation", "yes"),
     ("counts_incarnation", "no"),
     ("forgets_old_incarnation", "yes"),
@@ -294,6 +296,10 @@ impl Rules for Watched {
 
     fn takes_part(&self, recovering: bool) -> bool {
         noted("takes_part", self.0.takes_part(recovering))
+    }
+
+    fn has_repaired(&self, lacks: Slot, committed: Slot) -> bool {
+        noted("has_repaired", self.0.has_repaired(lacks, committed))
     }
 
     fn counts_incarnation(&self, known: Incarnation, incarnation: Incarnation) -> bool {

@@ -323,7 +323,8 @@ impl Scan<'_> {
             Record::GrantTerm(_)
             | Record::Noted { .. }
             | Record::Recovering(_)
-            | Record::Recovered { .. } => {}
+            | Record::Recovered { .. }
+            | Record::Lacks { .. } => {}
         }
     }
 

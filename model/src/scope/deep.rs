@@ -19,6 +19,20 @@ pub const DEEP_SCOPES: &[Scope] = &[
         ..Scope::BASE
     },
     Scope {
+        name: "deep-damaged",
+        purpose: "a server's disk loses every vote, or its snapshot; from every state everything gets done",
+        slots: 1,
+        views: 1,
+        updates: 1,
+        candidates: Some(1),
+        begun: true,
+        damages: 1,
+        compactions: 1,
+        recovery: true,
+        probes: &["a server whose disk was damaged takes part again"],
+        ..Scope::BASE
+    },
+    Scope {
         name: "deep-retries",
         purpose: "each server leads once, one restarts, and a client asks again anywhere",
         views: 3,

@@ -1,7 +1,8 @@
 //! One input being carried out: what a caller of the handlers does with their effects, in their order.
 
 use spec::{
-    Durable, Effect, Effects, Message, Outcome, Record, Replica, Role, ServerId, Slot, Span, Timer, When,
+    Durable, Effect, Effects, History, Message, Outcome, Record, Replica, Role, ServerId, Slot, Snapshot,
+    Span, Timer, When,
 };
 
 use super::{Event, Input, Local, Stepper, covered, timer_bit};
@@ -176,6 +177,26 @@ impl<'a> Run<'a> {
         self.node.durable.clone()
     }
 
+    /// Loses what the disk held for slots, as far as the kind of damage goes; the disk says so.
+    pub(super) fn damage(&mut self, snapshot: bool) -> Durable<Value> {
+        self.node.damages += 1;
+        self.node.unwritten.clear();
+        self.node.held.clear();
+        self.node.applied.clear();
+        let base = self.node.durable.history.base();
+        let lacks = Record::Lacks { up_to: self.node.durable.history.last(), snapshot };
+        if snapshot {
+            self.node.snapshots.clear();
+        } else {
+            self.node.snapshots.retain(|kept| kept.snapshot.slot == base);
+            let fresh = self.stepper.first_disk(self.node.replica.config().me).history;
+            let history = &mut self.node.durable.history;
+            *history = if base == Slot::NONE { fresh } else { compacted(base) };
+        }
+        self.node.durable.apply(lacks);
+        self.node.durable.clone()
+    }
+
     /// Loses everything; the disk that takes the old one's place says so.
     pub(super) fn wipe(&mut self) -> Durable<Value> {
         self.node.wipes += 1;
@@ -215,6 +236,12 @@ impl<'a> Run<'a> {
             quiet: false,
         }
     }
+}
+
+/// A log of which only a snapshot is left.
+fn compacted(base: Slot) -> History<Value> {
+    let snapshot = Snapshot { slot: base, ..Snapshot::default() };
+    Durable::from_iter([Record::Snapshot(snapshot)]).history
 }
 
 /// The highest slot that a server proposes in.

@@ -102,8 +102,17 @@ impl Projection {
     }
 
     fn durable(&self, durable: &Durable<u8>) -> Value {
-        let Durable { attempted, promised, grant_term, history, sessions, incarnation, recovering: _, noted } =
-            durable;
+        let Durable {
+            attempted,
+            promised,
+            grant_term,
+            history,
+            sessions,
+            incarnation,
+            recovering: _,
+            lacks: _,
+            noted,
+        } = durable;
         assert!(*incarnation == 0 && noted.is_empty(), "no disk is lost");
         assert_eq!(*sessions, Sessions::default(), "nothing is compacted");
         Value::record([

@@ -103,6 +103,7 @@ pub enum Variant {
     VotesExpire,
     VotesOfAnyView,
     VotesPassedOn,
+    VotesWhileDamaged,
     VotesWhileRecovering,
     WipedDisk,
 }

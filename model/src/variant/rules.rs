@@ -220,6 +220,10 @@ impl Rules for Variant {
         *self == Self::VotesWhileRecovering || Paxos.takes_part(recovering)
     }
 
+    fn has_repaired(&self, lacks: Slot, committed: Slot) -> bool {
+        *self == Self::VotesWhileDamaged || Paxos.has_repaired(lacks, committed)
+    }
+
     fn counts_incarnation(&self, noted: Incarnation, incarnation: Incarnation) -> bool {
         *self == Self::OldIncarnationHeard || Paxos.counts_incarnation(noted, incarnation)
     }

@@ -118,6 +118,15 @@ impl Script {
                 let effects = group.restart(id);
                 self.after(id, "has lost its disk, and restarts to recover", &effects, &[])?;
             }
+            ["damage", id, "from", "slot", first, "to", last] => {
+                let (id, first, last) = (server(id)?, number(first)?, number(last)?);
+                let group = self.group()?;
+                group.crash(id);
+                damage(&mut group.server(id).disk, first, last);
+                let effects = group.restart(id);
+                let title = format!("restarts with a disk that has lost slots {first} to {last}");
+                self.after(id, &title, &effects, &[])?;
+            }
             ["tick", "*", by] => {
                 let by = Span(number(by)?);
                 self.group()?.servers.iter_mut().for_each(|server| server.now = server.now + by);
@@ -278,6 +287,17 @@ impl Script {
         lost.iter().for_each(|record| self.tell(&format!("   loses {record}")));
         Ok(())
     }
+}
+
+/// Loses the votes and values of these slots, and says so in the place of the last of them.
+fn damage(disk: &mut Vec<Record<u8>>, first: u64, last: u64) {
+    let about = |record: &Record<u8>| match record {
+        Record::Vote { slot, .. } | Record::Learnt { slot, .. } => (first..=last).contains(&slot.0),
+        _ => false,
+    };
+    let at = disk.iter().rposition(about).unwrap_or(disk.len());
+    disk.insert(at, Record::Lacks { up_to: Slot(last), snapshot: false });
+    disk.retain(|record| !about(record));
 }
 
 /// Terms that are easy to count in, leases off, and limits out of the way.

@@ -43,6 +43,7 @@ fn recovery(recovery: &Recovery<u8>) -> String {
         Recovery::Note(incarnation) => format!("Note incarnation {incarnation}"),
         Recovery::Noted(incarnation) => format!("Noted incarnation {incarnation}"),
         Recovery::Tell { incarnation, first } => format!("Tell incarnation {incarnation} from slot {first}"),
+        Recovery::Lack { first, up_to } => format!("Lack from slot {first}, to take part up to slot {up_to}"),
         Recovery::Told { incarnation, promised, seen, reports, next, .. } => {
             let more = next.map_or(String::new(), |next| format!(", more from slot {next}"));
             let reports = reported(reports);
@@ -128,6 +129,7 @@ pub(crate) fn record(record: &Record<u8>) -> String {
         Record::Snapshot(snapshot) => format!("snapshot up to slot {}", snapshot.slot),
         Record::Noted { server, incarnation } => format!("incarnation {incarnation} of {server}"),
         Record::Recovering(incarnation) => format!("recovering as incarnation {incarnation}"),
+        Record::Lacks { up_to, .. } => format!("may have lost votes up to slot {up_to}"),
         Record::Recovered { promised, attempted, .. } => {
             format!("recovered: promised {promised} attempted {attempted}")
         }

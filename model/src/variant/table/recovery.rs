@@ -23,6 +23,17 @@ pub(super) const VARIANTS: &[Description] = &[
         ..LOST
     },
     Description {
+        variant: Variant::VotesWhileDamaged,
+        name: "votes-while-damaged",
+        rows: &[49],
+        deviation: "a server whose disk lost votes votes and promises at once",
+        source: "literature",
+        rule: "has_repaired",
+        scope: "damaged",
+        falls: Some("agreement"),
+        ..LOST
+    },
+    Description {
         variant: Variant::OldIncarnationHeard,
         name: "old-incarnation-heard",
         rows: &[60],
