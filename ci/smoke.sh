@@ -16,11 +16,12 @@ cleanup() {
 }
 trap cleanup EXIT
 
-echo "one fail-over"
+echo "a fail-over, a wiped disk and its recovery"
 "$cluster" demo --once --json >"$directory/demo.json" 2>"$directory/demo.log" ||
     { cat "$directory/demo.log" >&2; fail "cluster demo --once failed"; }
 cat "$directory/demo.json"
-jq -e '.schema == 1 and .lost == 0 and .acknowledged >= 200 and .new_leader != .old_leader and .failover_ms > 0' \
+jq -e '.schema == 1 and .lost == 0 and .acknowledged >= 200 and .new_leader != .old_leader and .failover_ms > 0
+       and .authenticated and .recovery.refused_with == 22 and .recovery.incarnation > 0 and .recovery.snapshots_fetched > 0' \
     "$directory/demo.json" >/dev/null || fail "cluster demo --once: not what was expected"
 
 echo "a second terminal"

@@ -9,6 +9,7 @@ pub(crate) mod keygen;
 pub(crate) mod kv;
 pub(crate) mod log;
 pub(crate) mod node;
+pub(crate) mod recover;
 pub(crate) mod shell;
 pub(crate) mod status;
 pub(crate) mod transfer;

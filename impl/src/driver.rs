@@ -16,9 +16,11 @@ mod group;
 mod hand_over;
 mod inbox;
 mod learnt;
+mod lives;
 mod local;
 mod marks;
 pub(crate) mod outbox;
+mod recovering;
 mod settings;
 mod snapshots;
 mod transfer;
@@ -36,6 +38,7 @@ use spec::{
 use crate::clock::{Clock, Steady};
 use crate::datagram::{self, Origin};
 use crate::disk::{Disk, DiskError};
+use crate::life::Life;
 use crate::network::Network;
 use crate::payload::Payload;
 use crate::rng::Rng;
@@ -50,6 +53,8 @@ pub use error::{GroupError, Stopped};
 use group::{Asker, Group, Reply};
 use hand_over::Heard;
 use inbox::Inbox;
+use lives::Lives;
+pub use lives::Superseded;
 use local::Local;
 pub use local::{Learnt, SessionLost};
 use marks::Marks;
@@ -71,8 +76,10 @@ pub struct Identity {
     pub cluster: u64,
     /// This server.
     pub server: ServerId,
-    /// How often this server has been started on its disk.
-    pub boots: u64,
+    /// Which of its disks this is, and which start on it.
+    pub life: Life,
+    /// How many records its log has had.
+    pub log_position: u64,
     /// The servers' addresses, by id.
     pub addresses: Vec<SocketAddr>,
     /// The most bytes of a datagram.
@@ -92,18 +99,19 @@ pub struct Driver<C, D, N, S> {
     /// Taken out while a step receives, because it lends out what the handlers work on.
     inbox: Option<Inbox>,
     outbox: Outbox,
-    /// The highest incarnation heard of each server: what an older one still says is void.
-    incarnations: Vec<u64>,
     /// What is known of each server's settings.
     peers_settings: Vec<Known>,
     /// Whether the peers were told this server's.
     introduced: bool,
+    lives: Lives,
     effects: Effects<Payload>,
     to_self: VecDeque<(u16, Message<Payload>)>,
     /// Messages that wait for the disk.
     held: Vec<(u16, ServerId, Message<Payload>)>,
     /// Records that were appended since the last sync.
     unsynced: usize,
+    /// Records that were made durable since the start.
+    durable_records: u64,
     replies: Vec<Reply>,
     heard: Heard,
     marks: Marks,
@@ -120,19 +128,19 @@ pub struct Driver<C, D, N, S> {
 
 impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     /// A driver without groups.
-    pub fn new(identity: Identity, clock: C, disk: D, network: N, rng: Rng) -> Self {
+    pub fn new(identity: Identity, clock: C, disk: D, network: N, mut rng: Rng) -> Self {
         let origin = Origin {
             cluster: identity.cluster,
             sender: datagram::Sender::Server(identity.server.0),
-            incarnation: identity.boots,
+            incarnation: identity.life.number(),
         };
         let clock = Steady::new(clock);
         Self {
             inbox: Some(Inbox::new(identity.cluster)),
             outbox: Outbox::new(origin, identity.datagram_bytes.saturating_sub(network.overhead())),
-            incarnations: vec![0; identity.addresses.len()],
             peers_settings: vec![Known::default(); identity.addresses.len()],
             introduced: false,
+            lives: Lives::new(identity.addresses.len(), rng.next_u64(), clock.now()),
             watch: Watch::new(clock.now()),
             clocks: Clocks::new(identity.addresses.len()),
             identity,
@@ -145,6 +153,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             to_self: VecDeque::new(),
             held: Vec::new(),
             unsynced: 0,
+            durable_records: 0,
             replies: Vec::new(),
             heard: Heard::default(),
             marks: Marks::default(),
@@ -169,14 +178,20 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         records: impl IntoIterator<Item = Record<Payload>>,
         machine: S,
     ) -> Result<(), GroupError> {
+        // Before anything else: nothing else may be heard without it.
+        self.tell_holding();
         let now = self.clock.now();
         let records: Vec<_> = records.into_iter().collect();
-        let Start { durable, content, alarms } = snapshots::start(&self.disk, id, &records);
+        let Start { mut durable, content, alarms } = snapshots::start(&self.disk, id, &records);
         let slot = durable.history.base();
         if slot > Slot::NONE && content.is_none() && self.identity.addresses.len() < 2 {
             return Err(GroupError::Compacted { group: id, slot, alarms: alarms.join("; ") });
         }
         self.alarms.extend(alarms);
+        if self.identity.life.incarnation() > durable.incarnation {
+            self.begin_recovery(id, &mut durable);
+        }
+        self.know_incarnations(&durable.noted);
         let local = Local::new(Rng::seeded(self.rng.next_u64()), config.retry_interval);
         let mut replica = Replica::recover(config, Paxos, durable, now, &mut self.effects)?;
         replica.doubt(self.clocks.doubted(), now, &mut self.effects);
@@ -198,6 +213,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         let wait = self.next_wait();
         self.network.wait(wait)?;
         self.receive_all()?;
+        self.check_life()?;
+        self.tell_holding();
         self.run_timers();
         self.deliver_to_self();
         self.flush();
@@ -227,7 +244,10 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             return Some(LocalTime(i64::MIN));
         }
         let groups = self.groups.values().flat_map(|group| [group.timers.next(), group.local.next()]);
-        groups.chain([self.next_transfer(), self.watch.next(), self.marks.next()]).flatten().min()
+        groups
+            .chain([self.next_transfer(), self.watch.next(), self.marks.next(), self.lives.next()])
+            .flatten()
+            .min()
     }
 
     fn next_wait(&self) -> Option<Span> {
@@ -267,9 +287,9 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         let mut counters = self.counters;
         counters.datagrams_dropped += self.network.dropped();
         let groups = u16::try_from(self.groups.len()).unwrap_or(u16::MAX);
-        let status = Status::of(&group.replica, self.clock.now(), self.identity.boots, counters, groups);
+        let status = Status::of(&group.replica, self.clock.now(), self.identity.life, counters, groups);
         let (disk_full, clocks_apart) = (self.stands_aside(), self.clocks_apart());
-        Some(Status { disk_full, clocks_apart, ..status })
+        Some(Status { disk_full, clocks_apart, recovery: self.recovery(), ..status })
     }
 
     /// What is to be said about somebody who was not let in.
@@ -394,6 +414,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         self.on_room();
         self.note_sync(begun);
         self.counters.syncs += 1;
+        self.durable_records += self.unsynced as u64;
         self.unsynced = 0;
         Ok(true)
     }

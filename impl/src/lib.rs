@@ -73,6 +73,7 @@ pub mod exit;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod kv;
+pub mod life;
 pub mod load;
 pub mod log;
 pub mod memory_log;

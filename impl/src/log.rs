@@ -42,6 +42,7 @@ use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+pub use begin::set_aside;
 pub use error::{Damage, LogError};
 pub use examine::{Examination, SegmentState, SegmentSummary, SnapshotSummary, examine};
 use format::{FRAME_HEADER_BYTES, FrameKind, Label, Position, SegmentHeader};

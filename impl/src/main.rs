@@ -16,6 +16,7 @@ Examples:
   cluster status --config 0.toml          how its servers are
   cluster transfer --config 0.toml --to 2 another leader, before maintenance
   cluster bench --servers 3               how fast it is on this machine
+  cluster recover --config 0.toml         another disk for a server that lost its own
   cluster doctor data/0                   what a data directory holds, and whether it is damaged
 
 Exit codes: 0 done · 1 runtime error · 2 usage · 20 damaged data · 21 wrong cluster or server ·
@@ -50,6 +51,8 @@ enum Command {
     Bench(cmd::bench::Arguments),
     /// Make a private key, or a cluster's secret
     Keygen(cmd::keygen::Arguments),
+    /// Begin another disk for a server that lost its own, and have the others tell it what it held
+    Recover(cmd::recover::Arguments),
     /// Explain a data directory: what it holds, whether it is damaged, and what to do
     Doctor(cmd::doctor::Arguments),
     /// Print a shell's completions
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Command::Config(action) => cmd::config::run(&action),
         Command::Bench(arguments) => cmd::bench::run(&arguments),
         Command::Keygen(arguments) => cmd::keygen::run(&arguments),
+        Command::Recover(arguments) => cmd::recover::run(&arguments),
         Command::Doctor(arguments) => cmd::doctor::run(&arguments),
         Command::Completions(arguments) => cmd::shell::completions(&arguments, Cli::command()),
         Command::Man(arguments) => cmd::shell::man(&arguments, Cli::command()),

@@ -15,6 +15,7 @@ use crate::config::NodeConfig;
 use crate::data::{GroupsError, groups};
 use crate::driver::{Driver, GroupError, Identity, Learnt, Stopped};
 use crate::exit::Exit;
+use crate::life::Life;
 use crate::log::{self, Log, LogError, Recovery, TornTail};
 use crate::memory_log::{MemoryLog, MemoryLogError, NodeLog};
 use crate::network::{Udp, Waker};
@@ -233,16 +234,18 @@ impl Node {
         let waker = udp.waker();
 
         recovery.torn.into_iter().for_each(|torn| notify(&Notice::TornTail(torn)));
+        let life = Life::new(recovery.incarnation, recovery.boots);
         let identity = Identity {
             cluster: config.cluster,
             server: ServerId(config.server),
-            boots: recovery.boots,
+            life,
+            log_position: recovery.position,
             addresses: config.servers.clone(),
             datagram_bytes: config.datagram_bytes(),
         };
         notify(&Notice::Started { boots: recovery.boots, records: recovery.records.len() });
         if let Some(credentials) = &mut credentials {
-            credentials.me = Claim::Server { id: config.server, boots: recovery.boots };
+            credentials.me = Claim::Server { id: config.server, boots: life.number() };
         }
         let network = Guarded::new(udp, BootClock, credentials);
         let driver = Driver::new(identity, BootClock, log, network, Rng::from_system());

@@ -141,6 +141,8 @@ pub struct Findings {
     pub snapshots_damaged: u64,
     /// Records that disks forgot because snapshots stand for them.
     pub records_trimmed: u64,
+    /// Disks that were begun anew, with what the others told.
+    pub disks_recovered: u64,
     /// How long the run lasted, in simulated milliseconds.
     pub simulated_ms: i64,
     /// Stands for everything that happened: equal in two runs of one seed.
@@ -163,6 +165,7 @@ impl Findings {
         self.snapshots_fetched += other.snapshots_fetched;
         self.snapshots_damaged += other.snapshots_damaged;
         self.records_trimmed += other.records_trimmed;
+        self.disks_recovered += other.disks_recovered;
         self.simulated_ms += other.simulated_ms;
         self.trace ^= other.trace;
     }

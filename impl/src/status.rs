@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use spec::{Replica, Role, ServerId, Slot, View};
+use spec::{Incarnation, Replica, Role, ServerId, Slot, View};
 
 use crate::clock::to_millis;
+use crate::life::Life;
 use crate::payload::Payload;
 
 /// One server's state, as it sees it.
@@ -12,10 +13,14 @@ use crate::payload::Payload;
 pub struct Status {
     /// The server's id.
     pub server: u8,
-    /// How often it has been started on its data directory.
+    /// Which of its disks it runs on: 0 for its first.
+    pub incarnation: Incarnation,
+    /// How often it has been started on it.
     pub boots: u64,
     /// What it is doing as a leader.
     pub role: Standing,
+    /// How far its recovery is, if it lost its disk and may not vote.
+    pub recovery: Option<Recovery>,
     /// The view that it has promised.
     pub view: View,
     /// The last slot that it knows to be chosen, with all below it.
@@ -42,8 +47,10 @@ impl Status {
     #[must_use]
     pub fn to_json(&self) -> Value {
         json!({
+            "incarnation": self.incarnation,
             "boots": self.boots,
             "role": self.role,
+            "recovery": self.recovery,
             "view": self.view.to_string(),
             "committed": self.committed,
             "applied": self.applied,
@@ -58,14 +65,16 @@ impl Status {
     pub(crate) fn of(
         replica: &Replica<Payload>,
         now: spec::LocalTime,
-        boots: u64,
+        life: Life,
         counters: Counters,
         groups: u16,
     ) -> Self {
         Self {
             server: replica.config().me.0,
-            boots,
-            role: Standing::of(replica.role()),
+            incarnation: life.incarnation(),
+            boots: life.boots(),
+            role: Standing::of(replica),
+            recovery: None,
             view: replica.durable().promised,
             committed: replica.history().committed(),
             applied: replica.applied(),
@@ -88,11 +97,14 @@ pub enum Standing {
     Preparing,
     /// It leads.
     Leading,
+    /// It lost its disk, and may not vote yet.
+    Recovering,
 }
 
 impl Standing {
-    pub(crate) fn of<V>(role: &Role<V>) -> Self {
-        match role {
+    pub(crate) fn of(replica: &Replica<Payload>) -> Self {
+        match replica.role() {
+            _ if replica.recovering().is_some() => Self::Recovering,
             Role::Follower => Self::Follower,
             Role::Preparing(_) => Self::Preparing,
             Role::Leading(_) => Self::Leading,
@@ -106,7 +118,42 @@ impl std::fmt::Display for Standing {
             Self::Follower => "follower",
             Self::Preparing => "preparing",
             Self::Leading => "leading",
+            Self::Recovering => "recovering",
         })
+    }
+}
+
+/// How far the recovery of a server is that lost its disk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Recovery {
+    /// What it is waiting for.
+    pub stage: Stage,
+    /// The servers that have not answered in this stage.
+    pub waits_for: Vec<ServerId>,
+}
+
+/// What a recovery is waiting for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Every other server is to note that the former disk is lost.
+    Noting,
+    /// Every other server is to tell what the former disk must have held.
+    Telling,
+    /// The longest lease that it may have granted must be over.
+    Waiting,
+}
+
+impl std::fmt::Display for Recovery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let servers: Vec<_> = self.waits_for.iter().map(ServerId::to_string).collect();
+        let servers =
+            format!("{} {}", if servers.len() == 1 { "server" } else { "servers" }, servers.join(", "));
+        match self.stage {
+            Stage::Noting => write!(f, "waits for {servers} to note that its disk was lost"),
+            Stage::Telling => write!(f, "waits for {servers} to tell what its disk held"),
+            Stage::Waiting => f.write_str("waits until no lease can run that it granted"),
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
-use spec::{Command, ServerId, SessionId, Slot, Update, View};
+use spec::{Command, Incarnation, ServerId, SessionId, Slot, Update, View};
 
+use crate::life::Life;
 use crate::payload::Payload;
 use crate::status::Status;
 use crate::watch::Beat;
@@ -31,6 +32,10 @@ pub enum Between<M> {
         /// Whether the receiver is to tell its own.
         asks: bool,
     },
+    /// How much the sender's log holds.
+    Holding(Holding),
+    /// The sender does not hear the receiver.
+    Void(Void),
 }
 
 /// What must be the same at all servers, or they could choose different values, or come to different states.
@@ -46,6 +51,38 @@ pub struct Settings {
     pub groups: u16,
     /// How many client sessions are kept.
     pub sessions: u64,
+}
+
+/// How many records a server's log has had, those included that were removed since. Repeated while it runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Holding {
+    /// A random number of this start: a copy of a directory can be started as often as the directory itself was.
+    pub start: u64,
+    /// When it was started.
+    pub began: u64,
+    /// That are durable now.
+    pub durable: u64,
+}
+
+/// Why a server is not heard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Void {
+    /// It has lived on since.
+    Outlived(Life),
+    /// It said before that its log held more.
+    SetBack {
+        /// On this disk.
+        incarnation: Incarnation,
+        /// So many records.
+        held: u64,
+    },
+    /// Another start was this life before.
+    Twice {
+        /// The life.
+        life: Life,
+        /// The start that was heard first.
+        start: u64,
+    },
 }
 
 /// A hash of every update up to a slot and its result.

@@ -8,12 +8,14 @@ use std::path::Path;
 use std::{env, fs};
 
 use cluster::datagram::{DATAGRAM_BYTES_MIN, Origin, Packer, Sender, Unpacker, decode};
+use cluster::life::Life;
 use cluster::log::{Identity, Log, LogOptions};
 use cluster::payload::Payload;
-use cluster::status::{Counters, Standing, Status};
+use cluster::status::{Counters, Recovery, Stage, Standing, Status};
 use cluster::watch::{Beat, Echo};
 use cluster::wire::{
-    Answer, Ask, Between, Edition, Event, Request, Response, Settings, SnapshotAsk, SnapshotPiece, StateHash,
+    Answer, Ask, Between, Edition, Event, Holding, Request, Response, Settings, SnapshotAsk, SnapshotPiece,
+    StateHash, Void,
 };
 use spec::{
     Command, Config, Durable, Effects, LocalTime, Message, Paxos, Record, Replica, Report, RequestId,
@@ -137,8 +139,10 @@ fn log_lines() -> Vec<Line> {
 fn status() -> Status {
     Status {
         server: 2,
+        incarnation: 300,
         boots: 5,
         role: Standing::Leading,
+        recovery: Some(Recovery { stage: Stage::Telling, waits_for: vec![ServerId(1)] }),
         view: VIEW,
         committed: Slot(9),
         applied: Slot(8),
@@ -163,6 +167,10 @@ fn between() -> Vec<Between<Message<Payload>>> {
         Between::StateHash(StateHash { slot: Slot(64), hash: 0xC0FFEE }),
         Between::Beat(Box::new(beat)),
         Between::Settings { settings, asks: true },
+        Between::Holding(Holding { start: 9_000, began: 7, durable: 400 }),
+        Between::Void(Void::Outlived(Life::new(300, 6))),
+        Between::Void(Void::SetBack { incarnation: 300, held: 400 }),
+        Between::Void(Void::Twice { life: Life::new(300, 6), start: 9_000 }),
     ];
     messages().into_iter().map(Between::Protocol).chain(others).collect()
 }
@@ -176,6 +184,10 @@ fn name_of_between(between: &Between<Message<Payload>>) -> &'static str {
         Between::StateHash(_) => "state-hash",
         Between::Beat(_) => "beat",
         Between::Settings { .. } => "settings",
+        Between::Holding(_) => "holding",
+        Between::Void(Void::Outlived(_)) => "void-outlived",
+        Between::Void(Void::SetBack { .. }) => "void-set-back",
+        Between::Void(Void::Twice { .. }) => "void-twice",
     }
 }
 

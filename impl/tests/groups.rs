@@ -9,6 +9,7 @@ use cluster::config::NodeConfig;
 use cluster::data;
 use cluster::driver::{Driver, GroupError, Identity};
 use cluster::kv::{Change, Question, Reply, Store};
+use cluster::life::Life;
 use cluster::log::{self, Log};
 use cluster::network::Udp;
 use cluster::payload::Payload;
@@ -31,7 +32,8 @@ fn start(directory: &Path) -> (NodeDriver, NodeConfig, Vec<(u16, Record<Payload>
     let identity = Identity {
         cluster: 1,
         server: ServerId(0),
-        boots: recovery.boots,
+        life: Life::new(recovery.incarnation, recovery.boots),
+        log_position: recovery.position,
         addresses: config.servers.clone(),
         datagram_bytes: config.datagram_bytes(),
     };

@@ -8,6 +8,7 @@ use cluster::data;
 use cluster::datagram::{Origin, Packer, Sender};
 use cluster::driver::{Driver, Identity};
 use cluster::kv::Store;
+use cluster::life::Life;
 use cluster::log::{self, Log};
 use cluster::network::Udp;
 use cluster::payload::Payload;
@@ -30,7 +31,8 @@ fn a_snapshot_that_is_offered_and_never_comes_changes_nothing() {
     let identity = Identity {
         cluster: CLUSTER,
         server: ServerId(0),
-        boots: recovery.boots,
+        life: Life::new(recovery.incarnation, recovery.boots),
+        log_position: recovery.position,
         addresses: config.servers.clone(),
         datagram_bytes: config.datagram_bytes(),
     };

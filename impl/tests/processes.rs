@@ -1,138 +1,20 @@
 //! Real servers, each a process of its own, on loopback: killed, restarted, and with damaged logs.
 
+mod support;
+
 use std::fs::{self, OpenOptions};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use cluster::client::{Client, Destination, survey};
-use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES, NodeConfig};
-use cluster::data;
 use cluster::kv::{Change, Question, Reply};
-use cluster::node::GROUP;
 use cluster::rng::Rng;
 use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_cluster");
-/// Generous: a busy machine must not fail a test.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-struct Cluster {
-    directory: TempDir,
-    addresses: Vec<SocketAddr>,
-    children: Vec<Option<Child>>,
-}
-
-impl Cluster {
-    fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let sockets: Vec<_> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-        let addresses: Vec<_> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
-        let mut cluster = Self { directory, addresses, children: vec![None, None, None] };
-        drop(sockets);
-        for server in 0..3 {
-            let text = format!(
-                "server = {server}\ndata = \"{server}\"\nservers = {:?}\nlease_ms = 300\ninsecure = true\n",
-                cluster.addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>()
-            );
-            fs::write(cluster.config(server), text).unwrap();
-            data::init(&NodeConfig::load(&cluster.config(server)).unwrap()).unwrap();
-            cluster.launch(server);
-        }
-        cluster
-    }
-
-    fn config(&self, server: usize) -> PathBuf {
-        self.directory.path().join(format!("{server}.toml"))
-    }
-
-    fn node(&self, server: usize) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command.args(["node", "--until-stdin-closes", "--config"]).arg(self.config(server));
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-        command
-    }
-
-    fn launch(&mut self, server: usize) {
-        self.children[server] = Some(self.node(server).stderr(Stdio::null()).spawn().unwrap());
-    }
-
-    /// SIGKILL.
-    fn kill(&mut self, server: usize) {
-        let mut child = self.children[server].take().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-
-    /// Starts a server and closes its standard input at once, so that it ends by itself if it starts at all.
-    fn run_briefly(&self, server: usize) -> Output {
-        self.node(server).stdin(Stdio::null()).output().unwrap()
-    }
-
-    fn destination(&self) -> Destination {
-        Destination {
-            cluster: DEFAULT_CLUSTER,
-            group: GROUP,
-            servers: self.addresses.clone(),
-            datagram_bytes: DEFAULT_DATAGRAM_BYTES,
-            credentials: None,
-        }
-    }
-
-    fn client(&self) -> Client {
-        Client::new(&self.destination(), PATIENCE).unwrap()
-    }
-
-    /// Waits until every server has applied the same slots.
-    fn await_equal(&self) {
-        let begun = Instant::now();
-        loop {
-            let heard = survey(&self.destination(), Duration::from_millis(500)).unwrap();
-            let applied: Vec<_> =
-                heard.iter().filter_map(|(_, status)| Some(status.as_ref()?.applied)).collect();
-            if applied.len() == 3 && applied.iter().all(|&slot| slot == applied[0]) {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "the servers do not catch up: {heard:?}");
-            sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// The newest segment of a server's log.
-    fn segment(&self, server: usize) -> PathBuf {
-        let mut segments: Vec<_> = fs::read_dir(self.directory.path().join(server.to_string()))
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
-            .collect();
-        segments.sort();
-        segments.pop().expect("a server that ran has a log")
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        for child in self.children.iter_mut().flatten() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-fn put(client: &mut Client, index: u32) {
-    let change = Change::Put { key: format!("k{index}").into(), value: format!("v{index}").into() };
-    client.propose(&change.encode()).unwrap();
-}
-
-fn assert_there(client: &mut Client, index: u32) {
-    let question = Question::Get { key: format!("k{index}").into() };
-    let reply = Reply::decode(&client.read(&question.encode()).unwrap()).unwrap();
-    assert_eq!(reply, Reply::Found(format!("v{index}").into()), "k{index}");
-}
+use support::{Cluster, PATIENCE, PROGRAM, assert_there, put};
 
 #[test]
 fn any_server_can_be_killed_at_any_time_and_catches_up_when_it_is_started_again() {

@@ -1,7 +1,8 @@
-//! `cluster demo`: three servers as three processes, a fail-over before your eyes, and a check that nothing
-//! that was acknowledged is lost.
+//! `cluster demo`: three servers as three processes, a fail-over and a lost disk before your eyes, and a check that
+//! nothing that was acknowledged is lost.
 
 mod fail_overs;
+mod lost_disk;
 pub(crate) mod servers;
 
 use std::io::{self, Write};
@@ -21,6 +22,8 @@ use super::JSON_SCHEMA;
 use servers::Servers;
 
 const SERVERS: u8 = 3;
+/// Few enough that logs go behind snapshots before the demo is over.
+const SETTINGS: &str = "snapshot_slots = 50\n";
 const UPDATES_BEFORE: u32 = 100;
 const UPDATES_AFTER: u32 = 100;
 /// How long the demo waits for any one thing before it says that it failed.
@@ -54,6 +57,7 @@ struct Outcome {
     acknowledged: u32,
     lost: u32,
     failover: Duration,
+    recovery: lost_disk::Outcome,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
@@ -72,12 +76,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 }
 
 fn print(outcome: &Outcome) -> io::Result<()> {
-    let Outcome { old_leader, new_leader, acknowledged, lost, failover } = outcome;
+    let Outcome { old_leader, new_leader, acknowledged, lost, failover, recovery } = outcome;
     writeln!(
         io::stdout().lock(),
-        "leader {old_leader} was killed, {new_leader} took over after {} ms; {acknowledged} updates \
-         acknowledged, {lost} lost",
-        failover.as_millis()
+        "leader {old_leader} was killed, {new_leader} took over after {} ms; server {}, whose disk was wiped, voted again \
+         after {} ms; {acknowledged} updates acknowledged, {lost} lost",
+        failover.as_millis(),
+        recovery.server,
+        recovery.took.as_millis()
     )
 }
 
@@ -90,6 +96,8 @@ fn print_json(outcome: &Outcome) -> io::Result<()> {
         "acknowledged": outcome.acknowledged,
         "lost": outcome.lost,
         "failover_ms": u64::try_from(outcome.failover.as_millis()).unwrap_or(u64::MAX),
+        "authenticated": true,
+        "recovery": outcome.recovery.object(),
     });
     writeln!(io::stdout().lock(), "{object}")
 }
@@ -104,7 +112,7 @@ struct Demo {
 
 impl Demo {
     fn start(interrupted: Receiver<()>) -> Result<Self, Failure> {
-        let servers = Servers::start(SERVERS, "", false)?;
+        let servers = Servers::start(SERVERS, SETTINGS, false)?;
         let config =
             NodeConfig::load(&servers.config_path(0)).map_err(|error| Failure::new(Exit::Runtime, error))?;
         let credentials = config
@@ -146,15 +154,17 @@ impl Demo {
 
         eprintln!("restarting server {}", old_leader.server);
         self.servers.launch(old_leader.server)?;
-        let lost = self.count_lost()?;
         self.await_caught_up(old_leader.server)?;
         eprintln!("server {} has caught up", old_leader.server);
+        let recovery = self.lose_a_disk()?;
+        let lost = self.count_lost()?;
         Ok(Outcome {
             old_leader: old_leader.server,
             new_leader: new_leader.server,
             acknowledged: self.acknowledged,
             lost,
             failover,
+            recovery,
         })
     }
 

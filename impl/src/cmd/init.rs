@@ -16,7 +16,7 @@ Examples:
   cluster init --config 0.toml && cluster node --config 0.toml    a new server's first start
 
 Once for each server of a new cluster. A directory that holds a log is left as it is (exit code 1). Never for a server
-that ran before and lost its data: it would forget what it promised.";
+that ran before and lost its data: it would forget what it promised. That is what `cluster recover` is for.";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]

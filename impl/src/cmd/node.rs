@@ -90,6 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         let exit = match error {
             Stopped::Disk(_) => Exit::Disk,
             Stopped::Diverged(_) => Exit::DamagedData,
+            Stopped::Superseded(_) => Exit::RecoverNeeded,
             Stopped::Network(_) | Stopped::State(_) => Exit::Runtime,
         };
         Failure::new(exit, format!("server {server}: {error}"))

@@ -114,7 +114,11 @@ fn table(heard: &[(SocketAddr, Option<Status>)]) -> String {
             None => table.add_row(["-", &address, "unreachable", "-", "-", "-", "-", "-"]),
         };
     }
-    table.trim_fmt()
+    let recoveries = heard.iter().filter_map(|(_, status)| {
+        let status = status.as_ref()?;
+        Some(format!("\nserver {} recovers: {}", status.server, status.recovery.as_ref()?))
+    });
+    recoveries.fold(table.trim_fmt(), |text, line| text + &line)
 }
 
 fn object(heard: &[(SocketAddr, Option<Status>)]) -> Value {

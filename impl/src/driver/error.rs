@@ -5,7 +5,7 @@ use std::io;
 use spec::{ConfigError, Slot};
 use thiserror::Error;
 
-use super::Diverged;
+use super::{Diverged, Superseded};
 use crate::disk::DiskError;
 use crate::state_machine::NotASnapshot;
 
@@ -24,6 +24,9 @@ pub enum Stopped {
     /// The state machine's copies are not alike.
     #[error(transparent)]
     Diverged(#[from] Diverged),
+    /// This server has forgotten something that it promised or voted for.
+    #[error(transparent)]
+    Superseded(#[from] Superseded),
 }
 
 /// Why a group cannot be started.

@@ -228,10 +228,11 @@ impl<S: StateMachine> Group<S> {
         let (Asker::Client { address, number }, since) = self.requests.remove(&request)? else { return None };
         let answer = match outcome {
             Outcome::Opened(session) => Answer::Opened(session),
-            Outcome::Applied => {
-                let (slot, result) = kept.expect("a session that has applied an update has a result");
-                Answer::Applied { slot: *slot, result: result.clone() }
-            }
+            Outcome::Applied => match kept {
+                Some((slot, result)) => Answer::Applied { slot: *slot, result: result.clone() },
+                // The state is that of a snapshot from later on, in which the session is evicted.
+                None => Answer::NoSession,
+            },
             Outcome::NoSession => Answer::NoSession,
             Outcome::Stale => Answer::Stale,
             Outcome::Redirect(view) => self.redirect(view),

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use spec::{Command, LocalTime, RequestId, ServerId, View};
 
 use super::group::Asker;
-use super::settings::Known;
 use super::{Driver, Stopped};
 use crate::clock::Clock;
 use crate::datagram::{self, Received, Unpacker};
 use crate::disk::Disk;
+use crate::life::Life;
 use crate::network::Network;
 use crate::secure::Peer;
 use crate::state_machine::StateMachine;
@@ -67,7 +67,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     }
 
     /// Whether a datagram is really from server `id` as it lives now.
-    fn is_server(&mut self, id: u8, from: SocketAddr, incarnation: u64) -> bool {
+    fn is_server(&mut self, id: u8, from: SocketAddr, life: u64) -> bool {
         let index = usize::from(id);
         let Some(&address) = self.identity.addresses.get(index) else { return false };
         if from != address {
@@ -76,31 +76,34 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         if id == self.identity.server.0 || from != address {
             return false;
         }
-        let known = &mut self.incarnations[index];
-        if incarnation > *known {
-            *known = incarnation;
-            self.peers_settings[index] = Known::default(); // It may have been configured anew.
-        }
-        *known == incarnation
+        self.hears(ServerId(id), Life::of_number(life))
     }
 
     fn on_message(&mut self, group: u16, from: ServerId, body: &[u8], now: LocalTime) {
-        match datagram::decode(body) {
-            Ok(Between::Settings { settings, asks }) => self.on_settings(from, settings, asks),
-            Ok(Between::Beat(beat)) => self.on_beat(from, *beat),
-            Ok(_) if !self.agrees(from) => {}
-            Ok(Between::Protocol(_) | Between::Stand | Between::SnapshotPiece(_)) if self.stands_aside() => {}
-            Ok(Between::Protocol(message)) => {
+        let body = match datagram::decode(body) {
+            Ok(Between::Holding(holding)) => return self.on_holding(from, holding),
+            Ok(Between::Void(void)) => return self.on_void(from, void),
+            Ok(Between::Settings { settings, asks }) => return self.on_settings(from, settings, asks),
+            Ok(Between::Beat(beat)) => return self.on_beat(from, *beat),
+            Ok(body) if self.agrees(from) => body,
+            Ok(_) => return,
+            Err(_) => return self.counters.frames_dropped += 1,
+        };
+        let Some(incarnation) = self.lives.incarnation_of(from) else { return };
+        match body {
+            Between::Protocol(_) | Between::Stand | Between::SnapshotPiece(_) if self.stands_aside() => {}
+            Between::Protocol(message) => {
                 self.heard.note(group, from, &message, now);
+                let from = (from, incarnation);
                 self.input_at(group, now, |replica, now, effects| {
-                    replica.receive(from, message, now, effects);
+                    replica.receive_from(from, message, now, effects);
                 });
             }
-            Ok(Between::Stand) => self.stand(group),
-            Ok(Between::SnapshotAsk(ask)) => self.on_snapshot_ask(group, from, ask),
-            Ok(Between::SnapshotPiece(piece)) => self.on_snapshot_piece(group, from, piece),
-            Ok(Between::StateHash(report)) => self.on_state_hash(group, from, report),
-            Err(_) => self.counters.frames_dropped += 1,
+            Between::Stand => self.stand(group),
+            Between::SnapshotAsk(ask) => self.on_snapshot_ask(group, from, ask),
+            Between::SnapshotPiece(piece) => self.on_snapshot_piece(group, from, piece),
+            Between::StateHash(report) => self.on_state_hash(group, from, report),
+            Between::Beat(_) | Between::Settings { .. } | Between::Holding(_) | Between::Void(_) => {}
         }
     }
 

@@ -55,6 +55,11 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         }
     }
 
+    /// Nothing is known of a peer's settings since it was started again.
+    pub(super) fn forget_settings(&mut self, peer: ServerId) {
+        self.peers_settings[usize::from(peer.0)] = Known::default();
+    }
+
     fn tell_settings(&mut self, to: ServerId, asks: bool) {
         let address = self.identity.addresses.get(usize::from(to.0)).copied();
         if let Some((address, settings)) = address.zip(self.settings()) {

@@ -57,13 +57,19 @@ impl Progress {
     }
 }
 
-/// What must be kept of the records before a snapshot's: views, terms, and the votes and chosen values above it.
+/// What must be kept of the records before a snapshot's: disks, views, terms, and the votes and chosen values above it.
 pub fn checkpoint(durable: &Durable<Payload>, slot: Slot) -> Vec<Record<Payload>> {
-    let mut records = vec![
-        Record::Attempt(durable.attempted),
-        Record::Promise(durable.promised),
-        Record::GrantTerm(durable.grant_term),
-    ];
+    let Durable { attempted, promised, grant_term, incarnation, .. } = *durable;
+    let mut records = Vec::new();
+    if incarnation > 0 {
+        records.push(Record::Recovering(incarnation));
+    }
+    if incarnation > 0 && !durable.recovering {
+        records.push(Record::Recovered { promised, attempted, grant_term });
+    }
+    let noted = durable.noted.iter();
+    records.extend(noted.map(|(&server, &incarnation)| Record::Noted { server, incarnation }));
+    records.extend([Record::Attempt(attempted), Record::Promise(promised), Record::GrantTerm(grant_term)]);
     for (slot, entry) in durable.history.above(slot) {
         let command = || entry.command.clone();
         if entry.view > View::NONE {
@@ -265,6 +271,17 @@ mod tests {
         let all = sum(Some(snapshot(2)), &before()).unwrap();
         let kept = checkpoint(&before().into_iter().collect(), Slot(2));
         assert_eq!(sum(Some(snapshot(2)), &kept).unwrap(), all);
+        // Also of a server that lost its disk, while it recovers and afterwards.
+        let lost = [Record::Recovering(7), Record::Noted { server: ServerId(1), incarnation: 3 }];
+        let term = Record::Recovered { promised: VIEW, attempted: VIEW, grant_term: Span(3) };
+        for so_far in [lost.to_vec(), [&lost[..], &[term]].concat()] {
+            let durable = so_far.iter().cloned().chain(before()).collect();
+            let records = so_far.iter().cloned().chain(before()).collect::<Vec<_>>();
+            let kept = checkpoint(&durable, Slot(2));
+            let again = [records.clone(), kept.clone()].concat();
+            assert_eq!(sum(Some(snapshot(2)), &kept), sum(Some(snapshot(2)), &records));
+            assert_eq!(sum(Some(snapshot(2)), &again), sum(Some(snapshot(2)), &records), "both are there");
+        }
         assert_eq!((all.promised, all.grant_term, all.history.last()), (VIEW, Span(12), Slot(6)));
     }
 

@@ -11,7 +11,7 @@ use crate::disk::Disk;
 use crate::network::Network;
 use crate::payload::Payload;
 use crate::state_machine::StateMachine;
-use crate::status::Standing;
+use crate::status::{Recovery, Standing};
 use crate::watch::{Beat, Beats, Drops, Events, Happening, Histogram, PeerReport, Report, Tally};
 use crate::wire::Between;
 
@@ -36,6 +36,7 @@ pub(super) struct Watch {
     beats: Option<Beats>,
     standing: Option<Standing>,
     view: View,
+    recovery: Option<Recovery>,
     /// The end of the lease that it holds, and its view.
     lease: Option<(View, LocalTime)>,
     /// Where it will have caught up.
@@ -55,6 +56,7 @@ impl Watch {
             beats: None,
             standing: None,
             view: View::NONE,
+            recovery: None,
             lease: None,
             behind: None,
             told_drops: (now, Drops::default()),
@@ -90,6 +92,20 @@ impl Watch {
         self.tally.elections += u64::from(standing == Standing::Preparing);
         self.tally.elections_won += u64::from(standing == Standing::Leading);
         self.note(Happening::Role { standing, view }, now);
+    }
+
+    fn note_recovery(&mut self, recovery: Option<Recovery>, now: LocalTime) {
+        if self.recovery == recovery {
+            return;
+        }
+        let what = match &recovery {
+            Some(Recovery { stage, waits_for }) => {
+                Happening::Recovering { stage: *stage, waits_for: waits_for.iter().copied().collect() }
+            }
+            None => Happening::Recovered,
+        };
+        self.recovery = recovery;
+        self.note(what, now);
     }
 
     fn note_lease(&mut self, lease: Option<(View, LocalTime)>, now: LocalTime) {
@@ -153,7 +169,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     /// From now on tells the other servers how this one is, a few times a second, so that each knows all.
     pub fn tell_peers(&mut self) {
         self.watch.beats =
-            Some(Beats::new(self.identity.addresses.len(), self.identity.boots, self.clock.now()));
+            Some(Beats::new(self.identity.addresses.len(), self.identity.life.number(), self.clock.now()));
     }
 
     /// The latest events.
@@ -200,7 +216,9 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         let view = replica.durable().promised;
         let committed = replica.history().committed();
         let lease = replica.lease_remaining(now).map(|left| (view, now + left));
-        self.watch.note_role(Standing::of(replica.role()), view, now);
+        let (standing, recovery) = (Standing::of(replica), self.recovery());
+        self.watch.note_recovery(recovery, now);
+        self.watch.note_role(standing, view, now);
         self.watch.note_lease(lease, now);
         if self.watch.beats.is_some() {
             self.watch.note_lag(committed, now);

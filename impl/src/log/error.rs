@@ -91,7 +91,8 @@ pub enum LogError {
     #[error(
         "data directory {}: holds no log. Nothing was changed. If this server never ran, `cluster init --config FILE` \
          makes it one that may vote. If it did, what it has promised and voted for is lost, and it must not vote as if it were \
-         new: is the disk mounted, is `data` right in the configuration? If it is lost for good, leave the server out", path.display()
+         new: is the disk mounted, is `data` right in the configuration? If it is lost for good, `cluster recover \
+         --config FILE` begins another", path.display()
     )]
     NotBegun {
         /// The directory.

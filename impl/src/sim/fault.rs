@@ -17,6 +17,8 @@ pub enum Fault {
     FailedSync,
     /// Disk: it is full for a while, and the server stands aside.
     Full,
+    /// Disk: it is lost with all that it holds, and begun anew by `recover`.
+    WipedDisk,
     /// Network: a datagram is lost.
     Loss,
     /// Network: a datagram arrives twice.
@@ -68,13 +70,14 @@ pub enum Class {
 
 impl Fault {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::PowerFailure,
         Self::CutSync,
         Self::SlowSync,
         Self::Stall,
         Self::FailedSync,
         Self::Full,
+        Self::WipedDisk,
         Self::Loss,
         Self::Repeat,
         Self::Late,
@@ -103,7 +106,8 @@ impl Fault {
             | Self::SlowSync
             | Self::Stall
             | Self::FailedSync
-            | Self::Full => Class::Disk,
+            | Self::Full
+            | Self::WipedDisk => Class::Disk,
             Self::RateChange | Self::Suspension | Self::RateBeyond | Self::StandStill | Self::Jump => {
                 Class::Clock
             }

@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use spec::{LocalTime, Record, Slot, Span};
+use spec::{Incarnation, LocalTime, Record, Slot, Span};
 
 use super::fault::{Fault, Tally};
 use crate::clock::{Clock, millis};
@@ -46,8 +46,12 @@ pub(super) struct Hardware {
     clock_since: i64,
     clock_showed: i64,
     pub(super) clock_ppm: i64,
+    /// Which disk it has.
+    pub(super) incarnation: Incarnation,
     pub(super) durable: Vec<(u16, Record<Payload>)>,
     written: Vec<(u16, Record<Payload>)>,
+    /// How many records of this disk's log it forgot.
+    forgotten: u64,
     /// Snapshots by group and slot.
     snapshots: BTreeMap<(u16, Slot), Vec<u8>>,
     pub(super) arrived: VecDeque<(SocketAddr, Vec<u8>)>,
@@ -85,8 +89,10 @@ impl Hardware {
             clock_since: 0,
             clock_showed,
             clock_ppm,
+            incarnation: 0,
             durable: Vec::new(),
             written: Vec::new(),
+            forgotten: 0,
             snapshots: BTreeMap::new(),
             arrived: VecDeque::new(),
             sent: Vec::new(),
@@ -102,6 +108,11 @@ impl Hardware {
             snapshots_damaged: 0,
             tally: Tally::default(),
         }
+    }
+
+    /// How many records its log has had.
+    pub(super) fn position(&self) -> u64 {
+        self.forgotten + self.durable.len() as u64
     }
 
     /// What this computer's clock shows.
@@ -175,8 +186,30 @@ impl Hardware {
         let marks: Vec<_> = marks.collect();
         let [.., (at, slot), _] = marks[..] else { return };
         self.records_trimmed += at as u64;
+        self.forgotten += at as u64;
         self.durable.drain(..at);
         self.snapshots.retain(|&(_, kept), _| kept >= slot);
+    }
+
+    /// Everything on the disk is lost, and so is what the process knew; `recover` begins another one.
+    pub(super) fn wipe(&mut self) {
+        self.crash(Fault::WipedDisk);
+        self.records_lost += self.durable.len() as u64;
+        self.durable.clear();
+        self.snapshots.clear();
+        self.forgotten = 0;
+        self.incarnation += 1;
+    }
+
+    /// Whether the disk was begun by `recover`, and what it must know is not on it yet.
+    pub(super) fn recovers(&self) -> bool {
+        let records = self.durable.iter().map(|(_, record)| record);
+        let recovered = records.rev().find_map(|record| match record {
+            Record::Recovering(_) => Some(false),
+            Record::Recovered { .. } => Some(true),
+            _ => None,
+        });
+        self.incarnation > 0 && recovered != Some(true)
     }
 
     /// The disk damages the newest snapshot, or all of them.

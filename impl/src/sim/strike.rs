@@ -24,12 +24,13 @@ const KILL_DOWN_MAX: Span = millis(200);
 /// How many more writes and sends a failing power supply lasts, at most.
 const POWER_OPERATIONS_MAX: u64 = 60;
 /// What strikes by itself from time to time in every run.
-pub(super) const STRIKES: [Fault; 14] = [
+pub(super) const STRIKES: [Fault; 15] = [
     Fault::PowerFailure,
     Fault::CutSync,
     Fault::Stall,
     Fault::FailedSync,
     Fault::Full,
+    Fault::WipedDisk,
     Fault::OneWay,
     Fault::Symmetric,
     Fault::Bridge,
@@ -61,6 +62,7 @@ impl World {
         match fault {
             Fault::PowerFailure => self.end(server, fault, DOWN_MAX),
             Fault::Kill => self.end(server, fault, KILL_DOWN_MAX),
+            Fault::WipedDisk => self.wipe(server),
             Fault::Pause => self.pause(server),
             Fault::Suspension => self.suspend(server),
             Fault::RateBeyond | Fault::StandStill | Fault::Jump => self.derail(server, fault),
@@ -84,6 +86,18 @@ impl World {
             self.servers[index].hardware.borrow_mut().crash(fault);
             self.go_down(index, down);
         }
+    }
+
+    /// A disk is lost, unless another server still depends on it: what it held is in one copy less until that one has
+    /// recovered, or has fetched the snapshot that it lacks.
+    fn wipe(&mut self, index: usize) {
+        let others = (0..self.servers.len()).filter(|&other| other != index);
+        if self.servers.len() < 2 || !others.into_iter().all(|other| self.servers[other].is_whole()) {
+            return;
+        }
+        self.servers[index].hardware.borrow_mut().wipe();
+        self.servers[index].boots = 0;
+        self.go_down(index, DOWN_MAX);
     }
 
     /// The process is stopped for a while, perhaps for longer than a lease.

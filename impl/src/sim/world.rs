@@ -17,6 +17,7 @@ use super::{Findings, Plan};
 use crate::clock::{NANOS_PER_MILLI, millis};
 use crate::config::NodeConfig;
 use crate::driver::{Driver, Identity, SnapshotPolicy, Stopped};
+use crate::life::Life;
 use crate::node::GROUP;
 use crate::rng::Rng;
 
@@ -33,7 +34,7 @@ pub(super) struct Server {
     pub(super) hardware: Rc<RefCell<Hardware>>,
     /// None while it is down.
     pub(super) driver: Option<SimDriver>,
-    boots: u64,
+    pub(super) boots: u64,
     pub(super) busy_until: i64,
     starts_at: i64,
 }
@@ -112,6 +113,7 @@ impl World {
             self.findings.faults.add(&hardware.tally);
             self.findings.records_lost += hardware.records_lost;
             self.findings.records_trimmed += hardware.records_trimmed;
+            self.findings.disks_recovered += hardware.incarnation;
             self.findings.snapshots_damaged += hardware.snapshots_damaged;
         }
         self.findings.faults.add(&self.links.tally);
@@ -172,16 +174,17 @@ impl World {
             return Ok(());
         }
         server.boots += 1;
-        let records = {
+        let (records, position) = {
             let mut hardware = server.hardware.borrow_mut();
             (hardware.world, hardware.ahead, hardware.dead) = (self.now, Span::ZERO, false);
-            hardware.durable.clone()
+            (hardware.durable.clone(), hardware.position())
         };
         let id = u8::try_from(index).map_err(|error| error.to_string())?;
         let identity = Identity {
             cluster: CLUSTER,
             server: ServerId(id),
-            boots: server.boots,
+            life: Life::new(server.hardware.borrow().incarnation, server.boots),
+            log_position: position,
             addresses: self.addresses.clone(),
             datagram_bytes: self.plan.datagram_bytes,
         };
@@ -220,7 +223,9 @@ impl World {
             server.busy_until = self.now + hardware.ahead.0;
             (std::mem::take(&mut hardware.sent), hardware.dead)
         };
-        if let Err(error @ (Stopped::Network(_) | Stopped::State(_) | Stopped::Diverged(_))) = stepped {
+        if let Err(error) = stepped
+            && !matches!(error, Stopped::Disk(_))
+        {
             self.judge.borrow_mut().complain(|| format!("server {index} stopped: {error}"));
         }
         for (at, to, datagram) in sent {
@@ -236,6 +241,8 @@ impl World {
         self.trace.note(self.now, Event::Down { server: index });
         self.note_counters(index);
         let damages = index == 0 && self.servers.len() > 1 && self.links.troubled && self.rng.percent(30);
+        // What one server lost is not taken from another as well.
+        let damages = damages && !self.servers.iter().any(|server| server.hardware.borrow().recovers());
         let server = &mut self.servers[index];
         if damages {
             server.hardware.borrow_mut().damage_snapshots();
@@ -317,10 +324,7 @@ impl World {
         let first = self.applied(0);
         first.is_some()
             && (0..self.servers.len()).all(|index| self.applied(index) == first)
-            && self
-                .servers
-                .iter()
-                .all(|server| server.driver.as_ref().is_some_and(|driver| driver.has_state(GROUP)))
+            && self.servers.iter().all(Server::is_whole)
             && !self.customers.iter().any(Customer::waits)
     }
 
@@ -352,6 +356,12 @@ impl World {
 }
 
 impl Server {
+    /// Whether it is up, and has all that its disk should hold.
+    pub(super) fn is_whole(&self) -> bool {
+        self.driver.as_ref().is_some_and(|driver| driver.has_state(GROUP))
+            && !self.hardware.borrow().recovers()
+    }
+
     /// When it next does something of itself.
     fn next(&self) -> Option<i64> {
         let Some(driver) = &self.driver else { return Some(self.starts_at) };

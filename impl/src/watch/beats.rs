@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use spec::{LocalTime, ServerId, Span};
 
 use crate::clock::{Pace, Rates, Reached, Sample, millis};
+use crate::life::Life;
 use crate::status::Status;
 
 /// How often a server tells the others.
@@ -37,7 +38,7 @@ pub struct Beat {
 /// A beat that came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Echo {
-    /// How often its sender had been started: numbers begin anew each time.
+    /// The life of its sender: numbers begin anew in each.
     pub boots: u64,
     /// Its number.
     pub number: u64,
@@ -85,7 +86,8 @@ struct Peer {
 
 impl Peer {
     fn is_of_another_start(&self, beat: &Beat) -> bool {
-        self.status.as_ref().is_some_and(|status| status.boots != beat.status.boots)
+        let start = |status: &Status| (status.incarnation, status.boots);
+        self.status.as_ref().is_some_and(|status| start(status) != start(&beat.status))
     }
 }
 
@@ -128,7 +130,8 @@ impl Beats {
     /// The beat that was begun, for one peer.
     pub(crate) fn beat(&self, to: usize, status: Status, now: LocalTime) -> Beat {
         let echo = self.peers.get(to).and_then(|peer| {
-            let (boots, heard) = (peer.status.as_ref()?.boots, peer.heard?);
+            let (status, heard) = (peer.status.as_ref()?, peer.heard?);
+            let boots = Life::new(status.incarnation, status.boots).number();
             Some(Echo { boots, number: peer.number, held: now - heard })
         });
         Beat { number: self.number, echo, running: now - self.begun, status }

@@ -5,11 +5,11 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use serde::Serialize;
-use spec::{LocalTime, ServerId, Slot, Span, View};
+use spec::{LocalTime, SERVERS_MAX, ServerId, ServerSet, Slot, Span, View};
 
 use crate::clock::{Pace, to_millis};
 use crate::datagram::DropReason;
-use crate::status::Standing;
+use crate::status::{Recovery, Stage, Standing};
 
 /// Events that are kept; older ones make room.
 pub const EVENTS_MAX: usize = 1024;
@@ -91,6 +91,15 @@ pub enum Happening {
     DiskFull,
     /// It has room again.
     DiskHasRoom,
+    /// It lost its disk, and may not vote yet.
+    Recovering {
+        /// What it is waiting for.
+        stage: Stage,
+        /// Of whom.
+        waits_for: ServerSet,
+    },
+    /// It lost its disk, and votes again.
+    Recovered,
     /// The disk took long; told once a second at most.
     SlowSync {
         /// How long.
@@ -116,6 +125,8 @@ impl Happening {
             Self::ClockWentBack { .. } => "clock_went_back",
             Self::Twin { .. } => "twin",
             Self::Dropped { .. } => "dropped",
+            Self::Recovering { .. } => "recovering",
+            Self::Recovered => "recovered",
             Self::SlowSync { .. } => "slow_sync",
             Self::DiskFull => "disk_full",
             Self::DiskHasRoom => "disk_has_room",
@@ -135,6 +146,7 @@ impl Happening {
                 | Self::Dropped { .. }
                 | Self::SlowSync { .. }
                 | Self::DiskFull
+                | Self::Recovering { .. }
         )
     }
 }
@@ -180,6 +192,11 @@ impl fmt::Display for Happening {
             }
             Self::DiskFull => write!(f, "the disk is full: stands aside until there is room"),
             Self::DiskHasRoom => write!(f, "the disk has room again"),
+            Self::Recovering { stage, waits_for } => {
+                let waits_for = (0..SERVERS_MAX).map(ServerId).filter(|&server| waits_for.contains(server));
+                write!(f, "recovering: {}", Recovery { stage: *stage, waits_for: waits_for.collect() })
+            }
+            Self::Recovered => f.write_str("recovered: votes again"),
             Self::SlowSync { took } => write!(f, "a sync took {:.0} ms", to_millis(*took)),
         }
     }

@@ -77,7 +77,9 @@ pub(crate) mod tests {
     pub(crate) fn status() -> Status {
         Status {
             server: 0,
+            incarnation: 0,
             boots: 3,
+            recovery: None,
             role: Standing::Leading,
             view: View { number: 7, leader: ServerId(0) },
             committed: Slot(120),

@@ -104,6 +104,25 @@ impl Servers {
         Ok(())
     }
 
+    /// Takes a server's disk away with all that it holds.
+    pub(crate) fn wipe(&self, server: u8) -> Result<(), Failure> {
+        let data = self.directory.path().join(server.to_string());
+        fs::remove_dir_all(&data).map_err(|error| failure(&format!("{} removed", data.display()), &error))
+    }
+
+    /// Runs one of this program's commands for a server that is down, and says how it ended.
+    pub(crate) fn run(&self, command: &str, server: u8) -> Result<Option<i32>, Failure> {
+        let program = std::env::current_exe().map_err(|error| failure("this program's own path", &error))?;
+        let status = Command::new(program)
+            .args([command, "--config"])
+            .arg(self.config_path(server))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status()
+            .map_err(|error| failure(&format!("`cluster {command}`"), &error))?;
+        Ok(status.code())
+    }
+
     /// Kills a server as a power failure would (SIGKILL).
     pub(crate) fn kill(&mut self, server: u8) -> Result<(), Failure> {
         let Some(mut child) = self.children[usize::from(server)].take() else { return Ok(()) };
