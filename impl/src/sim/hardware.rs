@@ -50,8 +50,8 @@ pub(super) struct Hardware {
     pub(super) incarnation: Incarnation,
     pub(super) durable: Vec<(u16, Record<Payload>)>,
     written: Vec<(u16, Record<Payload>)>,
-    /// How many records of this disk's log it forgot.
-    forgotten: u64,
+    /// How many records this disk's log has had, whatever became of them.
+    pub(super) position: u64,
     /// Snapshots by group and slot.
     snapshots: BTreeMap<(u16, Slot), Vec<u8>>,
     pub(super) arrived: VecDeque<(SocketAddr, Vec<u8>)>,
@@ -92,7 +92,7 @@ impl Hardware {
             incarnation: 0,
             durable: Vec::new(),
             written: Vec::new(),
-            forgotten: 0,
+            position: 0,
             snapshots: BTreeMap::new(),
             arrived: VecDeque::new(),
             sent: Vec::new(),
@@ -108,11 +108,6 @@ impl Hardware {
             snapshots_damaged: 0,
             tally: Tally::default(),
         }
-    }
-
-    /// How many records its log has had.
-    pub(super) fn position(&self) -> u64 {
-        self.forgotten + self.durable.len() as u64
     }
 
     /// What this computer's clock shows.
@@ -170,6 +165,7 @@ impl Hardware {
         let kept = self.rng.below(self.written.len() as u64 + 1);
         let kept = usize::try_from(kept).unwrap_or(0);
         self.durable.extend(self.written.drain(..kept));
+        self.position += kept as u64;
         self.records_lost += self.written.len() as u64;
         self.written.clear();
         self.arrived.clear();
@@ -186,7 +182,6 @@ impl Hardware {
         let marks: Vec<_> = marks.collect();
         let [.., (at, slot), _] = marks[..] else { return };
         self.records_trimmed += at as u64;
-        self.forgotten += at as u64;
         self.durable.drain(..at);
         self.snapshots.retain(|&(_, kept), _| kept >= slot);
     }
@@ -197,7 +192,7 @@ impl Hardware {
         self.records_lost += self.durable.len() as u64;
         self.durable.clear();
         self.snapshots.clear();
-        self.forgotten = 0;
+        self.position = 0;
         self.incarnation += 1;
     }
 
@@ -304,6 +299,7 @@ impl Disk for SimDisk {
         }
         hardware.ahead = Span(hardware.ahead.0 + hardware.rng.part_of(longest).0);
         let written = std::mem::take(&mut hardware.written);
+        hardware.position += written.len() as u64;
         hardware.durable.extend(written);
         hardware.trim();
         Ok(())

@@ -177,7 +177,7 @@ impl World {
         let (records, position) = {
             let mut hardware = server.hardware.borrow_mut();
             (hardware.world, hardware.ahead, hardware.dead) = (self.now, Span::ZERO, false);
-            (hardware.durable.clone(), hardware.position())
+            (hardware.durable.clone(), hardware.position)
         };
         let id = u8::try_from(index).map_err(|error| error.to_string())?;
         let identity = Identity {
