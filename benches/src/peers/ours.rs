@@ -4,8 +4,9 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
-use cluster::client::{Destination, survey};
+use cluster::client::{ClientError, Destination, Operation, Pool, survey};
 use cluster::exit::{Exit, Failure};
+use cluster::kv::Change;
 use cluster::load::{self, Distribution, Keys, Load, Measured, Traced};
 use cluster::status::Standing;
 use hdrhistogram::Histogram;
@@ -17,6 +18,8 @@ use crate::servers::{Servers, Setup};
 
 /// How long a fresh cluster may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How many updates are under way while keys are given their first values.
+const SESSIONS_OF_FILL: usize = 64;
 const SURVEY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Measures one work on three servers of its own.
@@ -24,6 +27,9 @@ pub(super) fn measure(work: &Work, keys: bool, place: &Place) -> Result<Outcome,
     let setup = Setup { servers: SERVERS, keys, settings: String::new() };
     let mut servers = Servers::start(&setup, place.data())?;
     let destination = servers.destination()?;
+    if work.kind == Kind::Reads {
+        fill(&destination).map_err(|error| Failure::new(Exit::Runtime, error))?;
+    }
     let counter = match work.kind {
         Kind::Syncs => Some(Counter::attach(&servers.process_ids(), place.data())?),
         Kind::Updates | Kind::Reads | Kind::FailOver => None,
@@ -39,6 +45,19 @@ pub(super) fn measure(work: &Work, keys: bool, place: &Place) -> Result<Outcome,
         .map_err(|error| Failure::new(Exit::Runtime, error))?;
     killed?;
     Ok(outcome(work, &measured).with_syncs(counter.map(Counter::stop).transpose()?))
+}
+
+/// Gives every key a value, so that reads have something to bring.
+fn fill(destination: &Destination) -> Result<(), ClientError> {
+    let mut pool = Pool::new(destination, SESSIONS_OF_FILL)?;
+    for key in 0..KEYS {
+        let put = Change::Put { key: format!("key {key}").into(), value: vec![b'v'; benches::VALUE_BYTES] };
+        pool.begin(Operation::Propose(put.encode().into()), PATIENCE);
+    }
+    while let Some((_, ended)) = pool.next_ended()? {
+        ended?;
+    }
+    Ok(())
 }
 
 fn load_of(work: &Work) -> Load {

@@ -51,11 +51,14 @@ fn x(row: &Row<'_>) -> f64 {
 fn series(rows: &[&Row<'_>], drawn: Drawn) -> Vec<Series> {
     let of = |system: System| {
         let points = rows.iter().filter(|row| row.system == system);
-        let points: Vec<_> = points.filter_map(|row| drawn(row).map(|spread| (x(row), spread))).collect();
+        let points = points.filter_map(|row| drawn(row).map(|spread| (x(row), spread)));
+        // Nothing at all has no place on a logarithmic axis.
+        let points: Vec<_> = points.filter(|(_, spread)| spread.median > 0.0).collect();
         let mark = if system.authenticated() { Mark::DashesWithDots } else { Mark::LineWithDots };
         let medians = points.iter().map(|(x, spread)| (*x, spread.median)).collect();
         let mut series = Series::new(system.name(), colour(system), mark, medians);
-        series.intervals = points.iter().map(|(x, spread)| (*x, spread.min, spread.max)).collect();
+        let low = |spread: &Spread| if spread.min > 0.0 { spread.min } else { spread.median };
+        series.intervals = points.iter().map(|(x, spread)| (*x, low(spread), spread.max)).collect();
         series
     };
     System::ALL.into_iter().map(of).filter(|series| !series.points.is_empty()).collect()

@@ -64,7 +64,7 @@ impl System {
                 "its own write-ahead log; fdatasync before every acknowledgement, one for all that came in"
             }
             Self::Openraft => {
-                "a plain log in a file filled with zeros; fdatasync before every acknowledgement, one for all that came in"
+                "a plain log in a file filled with zeros; fdatasync before every acknowledgement; all that came in is one entry of the log"
             }
             Self::Omnipaxos => {
                 "omnipaxos_storage (RocksDB), whose every write is synced; all that came in is one entry of the log"

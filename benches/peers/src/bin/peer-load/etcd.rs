@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::uri::PathAndQuery;
+use peers::kv::Put;
 use prost::Message;
 use tokio::runtime::Runtime;
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{sleep, timeout};
 use tonic::client::Grpc;
 use tonic::transport::{Channel, Endpoint};
@@ -92,6 +93,22 @@ pub(crate) fn leader(servers: &[SocketAddr]) -> Option<usize> {
         status.is_some_and(|status| {
             status.leader != 0 && status.header.is_some_and(|header| header.member_id == status.leader)
         })
+    })
+}
+
+/// Carries out these updates, all at once.
+pub(crate) fn fill(server: SocketAddr, puts: Vec<Put>) -> io::Result<()> {
+    runtime()?.block_on(async {
+        let channel = channel(server);
+        let mut all = JoinSet::new();
+        for Put { key, value } in puts {
+            let channel = channel.clone();
+            all.spawn(async move {
+                call::<_, Nothing>(&channel, "/etcdserverpb.KV/Put", PutRequest { key, value }).await
+            });
+        }
+        let answers = all.join_all().await;
+        answers.into_iter().try_for_each(|answer| answer.map(drop)).map_err(io::Error::other)
     })
 }
 

@@ -15,6 +15,8 @@ use crate::measured::{Measured, Progress};
 const ROTATE_AFTER: Duration = Duration::from_millis(5);
 /// How long a server may take to say whether it leads.
 const LEADS_PATIENCE: Duration = Duration::from_millis(500);
+/// How long an answer may take while keys are given their first values.
+const FILL_PATIENCE: Duration = Duration::from_secs(10);
 const READ_BYTES: usize = 1 << 16;
 
 /// The server that says that it leads.
@@ -28,6 +30,21 @@ fn leads(server: SocketAddr) -> io::Result<bool> {
     let mut answers = Vec::new();
     stream.turn(&mut answers)?;
     Ok(answers.first().is_some_and(|response| response.answer != Answer::NotHere))
+}
+
+/// Carries out these updates, all at once.
+pub(crate) fn fill(server: SocketAddr, puts: Vec<Put>) -> io::Result<()> {
+    let mut stream = Stream::connect(server, FILL_PATIENCE)?;
+    let count = puts.len();
+    for (number, put) in (0..).zip(puts) {
+        Request { number, operation: Operation::Put(put) }.encode(&mut stream.out);
+    }
+    let mut answers = Vec::new();
+    while answers.len() < count {
+        stream.turn(&mut answers)?;
+    }
+    let done = answers.iter().all(|response| response.answer != Answer::NotHere);
+    if done { Ok(()) } else { Err(io::Error::other("the leader leads no longer")) }
 }
 
 /// A connection with what is to be sent and what has come.

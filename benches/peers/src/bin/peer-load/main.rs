@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 use measured::{Measured, Progress};
+use peers::kv::Put;
 use serde_json::json;
 
 /// How long a cluster may take to elect a leader after its start.
@@ -105,7 +106,7 @@ impl Work {
         let mut mixed = self.seed;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        format!("key {}", (mixed ^ (mixed >> 31)) % self.keys).into_bytes()
+        key((mixed ^ (mixed >> 31)) % self.keys)
     }
 }
 
@@ -116,6 +117,7 @@ fn main() -> Result<(), String> {
         println!("{leader}");
         return Ok(());
     }
+    let leader = if arguments.reads { fill(&arguments)? } else { leader };
     let begin = Instant::now();
     let from = begin + Duration::from_secs_f64(arguments.warm_up);
     let until = from + Duration::from_secs_f64(arguments.seconds);
@@ -153,6 +155,30 @@ fn main() -> Result<(), String> {
     }
     println!("{}", measured.object(until - from, progress.longest_pause()));
     Ok(())
+}
+
+/// Gives every key a value, so that reads have something to bring. The server that leads.
+fn fill(arguments: &Arguments) -> Result<usize, String> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let leader = await_leader(arguments)?;
+        let value = vec![b'v'; arguments.value_bytes];
+        let puts = (0..arguments.keys).map(|index| Put { key: key(index), value: value.clone() }).collect();
+        let filled = match arguments.protocol {
+            Protocol::Etcd => etcd::fill(arguments.servers[leader], puts),
+            Protocol::Framed => framed::fill(arguments.servers[leader], puts),
+        };
+        match filled {
+            Ok(()) => return Ok(leader),
+            // It may lead no longer.
+            Err(error) if Instant::now() > deadline => return Err(format!("keys without values: {error}")),
+            Err(_) => thread::sleep(ASK_EVERY),
+        }
+    }
+}
+
+fn key(index: u64) -> Vec<u8> {
+    format!("key {index}").into_bytes()
 }
 
 fn await_leader(arguments: &Arguments) -> Result<usize, String> {

@@ -73,7 +73,7 @@ impl RaftStateMachine<Types> for Machine {
             state.applied = Some(entry.log_id);
             match entry.payload {
                 EntryPayload::Blank => {}
-                EntryPayload::Normal(put) => state.store.apply(put),
+                EntryPayload::Normal(batch) => batch.0.into_iter().for_each(|put| state.store.apply(put)),
                 EntryPayload::Membership(membership) => {
                     state.membership = StoredMembership::new(Some(entry.log_id), membership);
                 }
