@@ -163,6 +163,24 @@ pub const SCOPES: &[Scope] = &[
         ..Scope::BASE
     },
     Scope {
+        name: "damaged-two",
+        purpose: "both servers' disks are damaged, or lost, and each tells the other what it knows",
+        servers: 2,
+        slots: 1,
+        views: 1,
+        updates: 1,
+        candidates: Some(1),
+        begun: true,
+        wipes: 1,
+        damages: 2,
+        compactions: 1,
+        probes: &[
+            "a server whose disk was damaged takes part again",
+            "a server that lacks votes tells another what is chosen",
+        ],
+        ..Scope::BASE
+    },
+    Scope {
         name: "damaged",
         purpose: "a server's disk loses every vote, and it knows only what it promised",
         slots: 1,
@@ -403,23 +421,6 @@ pub const SCOPES: &[Scope] = &[
         views: 3,
         views_each: 2,
         probes: &["a view is established", "a new leader proposes what an old one began"],
-        ..Scope::BASE
-    },
-    Scope {
-        name: "damaged-two",
-        purpose: "both servers' disks lose every vote or the snapshot, and each tells the other what it knows",
-        servers: 2,
-        slots: 1,
-        views: 1,
-        updates: 1,
-        candidates: Some(1),
-        begun: true,
-        damages: 2,
-        compactions: 1,
-        probes: &[
-            "a server whose disk was damaged takes part again",
-            "a server that lacks votes tells another what is chosen",
-        ],
         ..Scope::BASE
     },
     Scope {
