@@ -5,7 +5,7 @@
 # ci/peers.sh            one short round of all systems, and whether its results are whole: for CI
 # ci/peers.sh OPTION...  the command with these options in the same environment: `ci/peers.sh --rounds 5`
 #
-# Where nothing can be installed it measures what is there, and says what is missing.
+# Where etcd cannot be installed it is left out, which is said; the others are built by cargo.
 source "$(dirname "$0")/env.sh"
 need jq
 
