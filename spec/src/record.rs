@@ -69,7 +69,8 @@ pub enum Record<V> {
         grant_term: Span,
     },
     /// The disk lost records **in this place**: those before it and after it are whole, and nothing is lost of
-    /// promises, attempts, grants and incarnations. The server may not vote before it knows every slot up to `up_to` as
+    /// promises (also those that a lost vote made), attempts, grants and incarnations. Put after records that followed the lost
+    /// ones it would be wrong: one of those may mark an older vote than it meant as chosen. The server may not vote before it knows every slot up to `up_to` as
     /// chosen, see [`crate::Repairing`].
     Lacks {
         /// No lost record is about a higher slot.
