@@ -14,7 +14,7 @@ use thiserror::Error;
 use crate::clock::millis;
 use crate::datagram::{DATAGRAM_BYTES_DEFAULT, DATAGRAM_BYTES_LOOPBACK};
 use crate::driver::SnapshotPolicy;
-use crate::secure::config::{Security, SecurityError, ServerKeys, one_or_more};
+use crate::secure::config::{Security, SecurityError, ServerKeys, keys_of_servers, one_or_more};
 use crate::secure::{Claim, ClientKeys, Credentials};
 pub use proportions::Warning;
 
@@ -96,7 +96,7 @@ pub struct NodeConfig {
     #[serde(default, deserialize_with = "one_or_more")]
     pub secret: Vec<PathBuf>,
     /// The public key of each server, in the order of `servers`; a list of two while a server changes its key.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "keys_of_servers")]
     pub server_keys: Vec<ServerKeys>,
     /// The clients that are let in.
     #[serde(default)]
@@ -331,6 +331,25 @@ mod tests {
     fn an_unknown_key_is_refused_with_its_line() {
         let error = toml::from_str::<NodeConfig>(&format!("{MINIMAL}lease = 5\n")).unwrap_err().to_string();
         assert!(error.contains("line 5") && error.contains("`lease`"), "{error}");
+    }
+
+    #[test]
+    fn a_key_that_is_mistyped_is_refused_with_its_server_and_what_is_wrong_with_it() {
+        let whole = format!("public:{}", "5f".repeat(32));
+        let said = |second: &str| {
+            let text = format!("{MINIMAL}server_keys = [\"{whole}\", {second}]\n");
+            toml::from_str::<NodeConfig>(&text).unwrap_err().to_string()
+        };
+        let short = said(&format!("\"{}\"", &whole[..whole.len() - 2]));
+        for part in
+            ["line 5", "the entry of server 1", "64 hexadecimal digits", "62 digits", "keygen --public"]
+        {
+            assert!(short.contains(part), "{part}: {short}");
+        }
+        let second = said(&format!("[\"{whole}\", \"{}\"]", whole.replacen("5f", "5g", 1)));
+        assert!(second.contains("server 1") && second.contains("place 2 behind the colon"), "{second}");
+        let private = said(&format!("\"{}\"", whole.replace("public", "private")));
+        assert!(private.contains("this is a private key"), "{private}");
     }
 
     #[test]

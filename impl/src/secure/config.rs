@@ -1,9 +1,11 @@
 //! What the configuration says about keys, and the files that it names.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
+use serde::de::{self, DeserializeOwned, IntoDeserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
@@ -65,25 +67,70 @@ pub enum SecurityError {
     Contradiction(&'static str),
 }
 
-/// A value, or a list of them.
+/// A value that is written as text, or a list of them.
 ///
 /// # Errors
-/// If it is neither.
+/// If it is neither, or what is wrong with the value.
 pub(crate) fn one_or_more<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: DeserializeOwned,
 {
-    #[derive(Deserialize)]
-    #[serde(untagged, bound = "T: DeserializeOwned")]
-    enum OneOrMore<T> {
-        One(T),
-        More(Vec<T>),
+    deserializer.deserialize_any(OneOrMore(PhantomData))
+}
+
+struct OneOrMore<T>(PhantomData<T>);
+
+impl<'de, T: DeserializeOwned> Visitor<'de> for OneOrMore<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text, or a list of texts")
     }
-    Ok(match OneOrMore::deserialize(deserializer)? {
-        OneOrMore::One(one) => vec![one],
-        OneOrMore::More(more) => more,
-    })
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        T::deserialize(text.into_deserializer()).map(|one| vec![one])
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element()? {
+            values.push(value);
+        }
+        Ok(values)
+    }
+}
+
+/// The public keys of all servers.
+///
+/// # Errors
+/// Says whose key is none, and what is wrong with it.
+pub(crate) fn keys_of_servers<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<ServerKeys>, D::Error> {
+    deserializer.deserialize_seq(KeysOfServers)
+}
+
+struct KeysOfServers;
+
+impl<'de> Visitor<'de> for KeysOfServers {
+    type Value = Vec<ServerKeys>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of the servers' public keys")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut servers = Vec::new();
+        loop {
+            let of_server =
+                |error| de::Error::custom(format!("the entry of server {}: {error}", servers.len()));
+            match list.next_element().map_err(of_server)? {
+                Some(keys) => servers.push(keys),
+                None => return Ok(servers),
+            }
+        }
+    }
 }
 
 /// The public keys of one server.

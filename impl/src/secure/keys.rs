@@ -23,10 +23,27 @@ const OTHERS: u32 = 0o077;
 
 /// Text that is no key.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[error("{wanted} is `{wanted}:` and {} hexadecimal digits; this is {found}", KEY_BYTES * 2)]
+#[error("a {} is `{wanted}:` and {} hexadecimal digits; this {found}{}", name_of(wanted), KEY_BYTES * 2, hint(wanted))]
 pub struct NotAKey {
     wanted: &'static str,
+    /// Says nothing of the digits: they may be those of a secret.
     found: String,
+}
+
+fn name_of(kind: &str) -> &'static str {
+    match kind {
+        PUBLIC => "public key",
+        PRIVATE => "private key",
+        _ => "cluster's secret",
+    }
+}
+
+/// Where the right text comes from.
+fn hint(wanted: &str) -> &'static str {
+    match wanted {
+        PUBLIC => ". `cluster keygen --public FILE` prints the public key of the private key in FILE",
+        _ => "",
+    }
 }
 
 /// Why a file with a key cannot be used or written.
@@ -180,22 +197,23 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn parse(kind: &'static str, text: &str) -> Result<[u8; KEY_BYTES], NotAKey> {
-    let refuse = |found: &str| NotAKey { wanted: kind, found: found.into() };
-    let (found, digits) = text.split_once(':').ok_or_else(|| refuse("something else"))?;
+    let refuse = |found: String| NotAKey { wanted: kind, found };
+    let (found, digits) = text.split_once(':').ok_or_else(|| refuse("has no colon".into()))?;
     match found {
         _ if found == kind => {}
-        PUBLIC => return Err(refuse("a public key")),
-        PRIVATE => return Err(refuse("a private key")),
-        SECRET => return Err(refuse("a cluster's secret")),
-        _ => return Err(refuse("something else")),
+        PUBLIC | PRIVATE | SECRET => return Err(refuse(format!("is a {}", name_of(found)))),
+        _ => return Err(refuse("begins otherwise".into())),
     }
-    if digits.len() != KEY_BYTES * 2 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return Err(refuse("not that many, or not all hexadecimal"));
+    if let Some(at) = digits.chars().position(|digit| !digit.is_ascii_hexdigit()) {
+        return Err(refuse(format!("has something else at place {} behind the colon", at + 1)));
+    }
+    if digits.len() != KEY_BYTES * 2 {
+        return Err(refuse(format!("has {} digits", digits.len())));
     }
     let mut bytes = [0; KEY_BYTES];
     for (index, byte) in bytes.iter_mut().enumerate() {
         *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16)
-            .map_err(|_| refuse("not all hexadecimal"))?;
+            .map_err(|_| refuse("has something else behind the colon".into()))?;
     }
     Ok(bytes)
 }
