@@ -32,12 +32,13 @@ cargo fuzz --version 2>/dev/null | grep -qF "$CARGO_FUZZ_VERSION" ||
 options=(--sanitizer none --target-dir "$directory")
 (cd fuzz && cargo fetch --quiet --locked)
 cargo fuzz build "${options[@]}"
+host=$(rustc -vV | sed -n 's/^host: //p')
 
 # fuzz TARGET: what it says is shown if it fails. The results are what matters here, so nothing is minimised.
 fuzz() {
     local target=$1 log=$directory/$1.log grown=$directory/corpus/$1 kept=fuzz/corpus/$1
     mkdir -p "$grown" "$directory/artifacts/$target"
-    if ! cargo fuzz run "${options[@]}" "$target" "$grown" "$kept" -- -max_total_time="$seconds" \
+    if ! "$directory/$host/release/$target" "$grown" "$kept" -max_total_time="$seconds" \
         -rss_limit_mb=$RSS_MB -max_len=$INPUT_BYTES -timeout=$ONE_INPUT_S -print_final_stats=1 \
         -artifact_prefix="$directory/artifacts/$target/" >"$log" 2>&1; then
         tail -n 60 "$log" >&2

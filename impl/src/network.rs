@@ -1,5 +1,7 @@
 //! How datagrams travel.
 
+mod overflow;
+
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -39,6 +41,11 @@ pub trait Network {
 
     /// How many datagrams were dropped because they were not authentic.
     fn dropped(&self) -> u64 {
+        0
+    }
+
+    /// How many datagrams the operating system dropped since the socket was bound, because its buffer was full.
+    fn overflowed(&self) -> u64 {
         0
     }
 
@@ -107,6 +114,10 @@ fn enlarge_buffers(socket: &UdpSocket) {
 }
 
 impl Network for Udp {
+    fn overflowed(&self) -> u64 {
+        overflow::of(&self.socket).unwrap_or(0)
+    }
+
     fn wait(&mut self, wait: Option<Span>) -> io::Result<()> {
         let timeout = wait.map(timespec);
         let mut waited = [PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&*self.wake, PollFlags::IN)];
@@ -170,6 +181,17 @@ mod tests {
         udp.waker().wake();
         udp.wait(None).unwrap();
         assert_eq!(udp.receive(&mut [0; 16]).unwrap(), None);
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_take_counts_as_unsent_and_what_comes_after_it_leaves() {
+        let mut udp = Udp::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let mut other = Udp::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let to = other.address().unwrap();
+        assert!(!udp.send(to, &vec![0; 70_000]), "longer than any datagram");
+        assert!(udp.send(to, b"hello"));
+        other.wait(None).unwrap();
+        assert_eq!(other.receive(&mut [0; 16]).unwrap().map(|(length, ..)| length), Some(5));
     }
 
     #[test]

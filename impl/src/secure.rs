@@ -266,6 +266,10 @@ impl<N: Network, C: Clock> Network for Secure<N, C> {
         self.dropped
     }
 
+    fn overflowed(&self) -> u64 {
+        self.network.overflowed()
+    }
+
     fn complaint(&mut self) -> Option<String> {
         self.complaints.take()
     }
@@ -325,6 +329,13 @@ impl<N: Network, C: Clock> Network for Guarded<N, C> {
         match self {
             Self::Open(network) => network.dropped(),
             Self::Secure(network) => network.dropped(),
+        }
+    }
+
+    fn overflowed(&self) -> u64 {
+        match self {
+            Self::Open(network) => network.overflowed(),
+            Self::Secure(network) => network.overflowed(),
         }
     }
 

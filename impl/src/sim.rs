@@ -23,6 +23,7 @@ mod customer;
 mod fault;
 mod hardware;
 mod judge;
+mod keys;
 mod links;
 mod strike;
 #[cfg(test)]
@@ -71,6 +72,8 @@ pub struct Plan {
     pub fault_every: Span,
     /// How long the faults last.
     pub faults_for: Span,
+    /// Whether datagrams are authenticated and encrypted.
+    pub keys: bool,
 }
 
 impl Plan {
@@ -100,6 +103,7 @@ impl Plan {
             strikes: if one_of(&[0, 0, 0, 1]) == 0 { STRIKES.into() } else { with_bad_clocks() },
             fault_every: span_ms(one_of(&[150, 500, 1_500])),
             faults_for: millis(55_000),
+            keys: one_of(&[0, 1]) == 1,
         }
     }
 
@@ -143,6 +147,8 @@ pub struct Findings {
     pub records_trimmed: u64,
     /// Disks that were begun anew, with what the others told.
     pub disks_recovered: u64,
+    /// Datagrams that servers with keys dropped: altered, come again, or of a life that is over.
+    pub unauthentic: u64,
     /// How long the run lasted, in simulated milliseconds.
     pub simulated_ms: i64,
     /// Stands for everything that happened: equal in two runs of one seed.
@@ -166,6 +172,7 @@ impl Findings {
         self.snapshots_damaged += other.snapshots_damaged;
         self.records_trimmed += other.records_trimmed;
         self.disks_recovered += other.disks_recovered;
+        self.unauthentic += other.unauthentic;
         self.simulated_ms += other.simulated_ms;
         self.trace ^= other.trace;
     }

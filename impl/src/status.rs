@@ -169,6 +169,8 @@ pub struct Counters {
     /// Datagrams dropped on receipt: not authentic, damaged, foreign, or not from its server's address, or of an
     /// incarnation that is over.
     pub datagrams_dropped: u64,
+    /// Datagrams that the operating system dropped because the socket's buffer was full.
+    pub datagrams_overflowed: u64,
     /// Frames dropped: no message, or of no group of this node.
     pub frames_dropped: u64,
     /// Messages dropped because they are longer than any receiver takes.

@@ -13,7 +13,7 @@ pub use board::Board;
 pub use events::{EVENTS_MAX, Event, Events, Happening, Tally};
 pub use histogram::{BOUNDS_S, Histogram};
 pub(crate) use report::reason_name;
-pub use report::{Drops, Report};
+pub use report::{Drops, Reason, Report};
 
 #[cfg(test)]
 pub(crate) use report::tests;

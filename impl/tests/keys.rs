@@ -144,7 +144,7 @@ impl Cluster {
             cluster: config.cluster,
             group: GROUP,
             servers: config.servers.clone(),
-            datagram_bytes: config.datagram_bytes,
+            datagram_bytes: config.datagram_bytes(),
             credentials: config.client_credentials(Some(&key)).unwrap(),
         }
     }

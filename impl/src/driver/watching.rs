@@ -6,13 +6,12 @@ use spec::{LocalTime, Message, ServerId, Slot, Span, View};
 
 use super::Driver;
 use crate::clock::{Clock, millis};
-use crate::datagram::DropReason;
 use crate::disk::Disk;
 use crate::network::Network;
 use crate::payload::Payload;
 use crate::state_machine::StateMachine;
-use crate::status::{Recovery, Standing};
-use crate::watch::{Beat, Beats, Drops, Events, Happening, Histogram, PeerReport, Report, Tally};
+use crate::status::{Counters, Recovery, Standing};
+use crate::watch::{Beat, Beats, Drops, Events, Happening, Histogram, PeerReport, Reason, Report, Tally};
 use crate::wire::Between;
 
 /// A sync that takes longer is slow.
@@ -21,6 +20,8 @@ const SLOW_SYNC: Span = millis(100);
 const LAG_SLOTS: u64 = 64;
 /// What can happen at any rate is told so often at most.
 const TOLD_EVERY: Span = millis(1_000);
+/// How often the operating system is asked what it dropped.
+const LOOK_EVERY: Span = millis(1_000);
 
 /// How often somebody who uses another's id is told of, at most.
 const TWIN_TOLD_EVERY: Span = millis(60_000);
@@ -42,6 +43,8 @@ pub(super) struct Watch {
     /// Where it will have caught up.
     behind: Option<Slot>,
     told_drops: (LocalTime, Drops),
+    /// When the operating system is next asked what it dropped.
+    look_at: LocalTime,
     told_slow: Option<LocalTime>,
     told_twin: Option<LocalTime>,
 }
@@ -60,6 +63,7 @@ impl Watch {
             lease: None,
             behind: None,
             told_drops: (now, Drops::default()),
+            look_at: now,
             told_slow: None,
             told_twin: None,
         }
@@ -155,7 +159,7 @@ impl Watch {
             self.told_drops = (told_at, told);
             return;
         }
-        let more: Vec<(Option<DropReason>, u64)> = drops
+        let more: Vec<(Reason, u64)> = drops
             .iter()
             .zip(told.iter())
             .map(|((reason, count), (_, before))| (reason, count.saturating_sub(before)))
@@ -206,7 +210,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
 
     fn drops(&self) -> Drops {
         let counters = self.inbox.as_ref().map(|inbox| inbox.unpacker.counters()).unwrap_or_default();
-        Drops::of(counters, self.counters.datagrams_dropped, self.network.dropped())
+        let Counters { datagrams_dropped, datagrams_overflowed, .. } = self.counters;
+        Drops::of(counters, datagrams_dropped, self.network.dropped(), datagrams_overflowed)
     }
 
     /// Notes what this step has changed.
@@ -223,6 +228,10 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         if self.watch.beats.is_some() {
             self.watch.note_lag(committed, now);
             self.tell_if_due(id, now);
+        }
+        if now >= self.watch.look_at {
+            self.counters.datagrams_overflowed = self.network.overflowed();
+            self.watch.look_at = now + LOOK_EVERY;
         }
         let drops = self.drops();
         self.watch.note_drops(drops, now);

@@ -68,13 +68,9 @@ pub(super) fn lag(peer: &PeerReport, report: &Report) -> Option<u64> {
 }
 
 fn drops(drops: &Drops) -> Vec<Value> {
-    let text = |reason: Option<_>| match reason {
-        Some(reason) => format!("{reason}"),
-        None => "not from their server as it lives now".into(),
-    };
     drops
         .iter()
-        .map(|(reason, count)| json!({"reason": reason_name(reason), "text": text(reason), "count": count}))
+        .map(|(reason, count)| json!({"reason": reason_name(reason), "text": reason.to_string(), "count": count}))
         .collect()
 }
 

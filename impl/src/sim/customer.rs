@@ -1,29 +1,76 @@
 //! A simulated client: proposes and reads, one operation after another.
 
+use std::cell::RefCell;
+use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use spec::{LocalTime, Span};
 
 use super::judge::{Judge, read_number};
-use super::{Findings, Plan};
+use super::{Findings, Plan, keys};
 use crate::client::{Conversation, Ended, Operation};
-use crate::clock::millis;
+use crate::clock::{Clock, millis};
 use crate::datagram::{self, Origin, Packer, Unpacker};
+use crate::network::Network;
 use crate::node::GROUP;
 use crate::rng::Rng;
+use crate::secure::{Credentials, Guarded, Peer};
 use crate::wire::Response;
 
 /// The longest update: more than fits a small datagram.
 const UPDATE_BYTES_MAX: u64 = 3_000;
+/// The largest datagram that UDP can carry.
+const DATAGRAM_BYTES_MAX: usize = 65_536;
 /// How long a client has patience while there are faults.
 const PATIENCE: Span = millis(3_000);
+
+/// A datagram, and from where it came or whereto it goes.
+type Mail = (SocketAddr, Vec<u8>);
+
+/// A client's network card and clock, which is the world's.
+#[derive(Clone, Default, Debug)]
+struct Card(Rc<RefCell<Traffic>>);
+
+#[derive(Default, Debug)]
+struct Traffic {
+    now: i64,
+    arrived: Option<Mail>,
+    sent: Vec<Mail>,
+}
+
+impl Clock for Card {
+    fn now(&self) -> LocalTime {
+        LocalTime(self.0.borrow().now)
+    }
+}
+
+impl Network for Card {
+    fn wait(&mut self, _: Option<Span>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr, Peer)>> {
+        let Some((from, datagram)) = self.0.borrow_mut().arrived.take() else { return Ok(None) };
+        buffer[..datagram.len()].copy_from_slice(&datagram);
+        Ok(Some((datagram.len(), from, Peer::Anybody)))
+    }
+
+    fn send(&mut self, to: SocketAddr, datagram: &[u8]) -> bool {
+        self.0.borrow_mut().sent.push((to, datagram.to_vec()));
+        true
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Customer {
     pub(super) address: SocketAddr,
+    card: Card,
+    network: Guarded<Card, Card>,
     conversation: Conversation,
     packers: Vec<(SocketAddr, Packer)>,
     unpacker: Unpacker,
+    buffer: Vec<u8>,
     rng: Rng,
     /// The number of its next update; no other client has the same.
     next_update: u64,
@@ -46,15 +93,28 @@ struct Current {
 }
 
 impl Customer {
-    pub(super) fn new(index: u8, plan: &Plan, cluster: u64, servers: &[SocketAddr], mut rng: Rng) -> Self {
+    pub(super) fn new(
+        index: u8,
+        plan: &Plan,
+        cluster: u64,
+        servers: &[SocketAddr],
+        credentials: Option<Credentials>,
+        mut rng: Rng,
+    ) -> Self {
         let sender = datagram::Sender::Client(u64::from(index));
         let origin = Origin { cluster, sender, incarnation: 0 };
-        let packer = |&server| (server, Packer::new(origin, plan.datagram_bytes));
+        let card = Card::default();
+        let network = keys::guard(card.clone(), card.clone(), credentials, Rng::seeded(rng.next_u64()));
+        let datagram_bytes = plan.datagram_bytes - network.overhead();
+        let packer = |&server| (server, Packer::new(origin, datagram_bytes));
         Self {
+            card,
+            network,
             address: ([10, 0, 1, 1], 2000 + u16::from(index)).into(),
             conversation: Conversation::new(servers.to_vec(), Rng::seeded(rng.next_u64())),
             packers: servers.iter().map(packer).collect(),
             unpacker: Unpacker::new(cluster),
+            buffer: vec![0; DATAGRAM_BYTES_MAX],
             rng,
             next_update: u64::from(index),
             clients: u64::from(plan.clients),
@@ -77,22 +137,29 @@ impl Customer {
         }
     }
 
-    /// Does what is due at `now`: begins an operation, or sends again. Returns what it sends.
-    pub(super) fn act(&mut self, now: i64, judge: &Judge, impatient: bool) -> Vec<(SocketAddr, Vec<u8>)> {
+    /// Does what is due at `now`: begins an operation, or sends again.
+    pub(super) fn act(&mut self, now: i64, judge: &Judge, impatient: bool) {
         let patient =
             |current: &Current| !impatient || now - current.begun < PATIENCE.0 || current.update.is_none();
         if !self.current.as_ref().is_some_and(patient) {
             self.begin(now, judge);
         }
-        let mut sent = Vec::new();
+        self.card.0.borrow_mut().now = now;
         while let Some((to, request)) = self.conversation.poll(LocalTime(now)) {
             if let Some((_, packer)) = self.packers.iter_mut().find(|(server, _)| *server == to) {
-                let mut send = |datagram: &[u8]| sent.push((to, datagram.to_vec()));
+                let network = &mut self.network;
+                let mut send = |datagram: &[u8]| {
+                    network.send(to, datagram);
+                };
                 packer.push(GROUP, &request, &mut send).expect("an update is far below the limit");
                 packer.flush(send);
             }
         }
-        sent
+    }
+
+    /// What it has sent since it was asked last.
+    pub(super) fn take_sent(&mut self) -> Vec<Mail> {
+        std::mem::take(&mut self.card.0.borrow_mut().sent)
     }
 
     fn begin(&mut self, now: i64, judge: &Judge) {
@@ -114,8 +181,21 @@ impl Customer {
     }
 
     /// A datagram arrived.
-    pub(super) fn receive(&mut self, datagram: &[u8], now: i64, judge: &mut Judge, findings: &mut Findings) {
-        let Ok(received) = self.unpacker.receive(datagram) else { return };
+    pub(super) fn receive(
+        &mut self,
+        from: SocketAddr,
+        datagram: Vec<u8>,
+        now: i64,
+        judge: &mut Judge,
+        findings: &mut Findings,
+    ) {
+        {
+            let mut traffic = self.card.0.borrow_mut();
+            (traffic.now, traffic.arrived) = (now, Some((from, datagram)));
+        }
+        let arrived = self.network.receive(&mut self.buffer).expect("a simulated card has no errors");
+        let Some((length, _, peer)) = arrived else { return };
+        let Ok(received) = self.unpacker.receive_from(&self.buffer[..length], peer) else { return };
         let responses: Vec<Response> =
             received.frames().filter_map(|(_, body)| datagram::decode(body).ok()).collect();
         for response in responses {

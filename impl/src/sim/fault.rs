@@ -39,6 +39,8 @@ pub enum Fault {
     Clogged,
     /// Network: a link goes up and down.
     Flapping,
+    /// Network: the operating system takes no datagram for a while, because its buffer is full.
+    Unsent,
     /// Clock: the rate changes, within the bound.
     RateChange,
     /// Clock: the machine sleeps: its clock jumps, and what is sent to it meanwhile is lost.
@@ -70,7 +72,7 @@ pub enum Class {
 
 impl Fault {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::PowerFailure,
         Self::CutSync,
         Self::SlowSync,
@@ -88,6 +90,7 @@ impl Fault {
         Self::Bridge,
         Self::Clogged,
         Self::Flapping,
+        Self::Unsent,
         Self::RateChange,
         Self::Suspension,
         Self::RateBeyond,

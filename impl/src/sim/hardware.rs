@@ -31,6 +31,10 @@ const STALL_MAX: Span = millis(4_000);
 /// How long the operating system may leave a process aside in the middle of its work.
 const PAUSE_MAX: Span = millis(1_500);
 
+/// One datagram in so many finds the card full, which then takes nothing for so long at most.
+const CLOGGED_ONCE_IN: u64 = 5_000;
+const CLOGGED_MAX: Span = millis(300);
+
 /// A datagram that left: when, whereto, and its bytes.
 pub(super) type Sent = (i64, SocketAddr, Vec<u8>);
 
@@ -70,6 +74,8 @@ pub(super) struct Hardware {
     pub(super) full_until: i64,
     /// The next sync is stuck for a while.
     pub(super) stalls: bool,
+    /// Until then the network card takes nothing.
+    clogged_until: i64,
     pub(super) records_lost: u64,
     /// Records that the disk forgot because a snapshot stands for them.
     pub(super) records_trimmed: u64,
@@ -103,6 +109,7 @@ impl Hardware {
             refuses_until: 0,
             full_until: 0,
             stalls: false,
+            clogged_until: 0,
             records_lost: 0,
             records_trimmed: 0,
             snapshots_damaged: 0,
@@ -229,6 +236,18 @@ impl Hardware {
         }
     }
 
+    /// Whether the card takes nothing at the moment.
+    fn refuses_to_send(&mut self, at: i64) -> bool {
+        if self.troubled && self.rng.below(CLOGGED_ONCE_IN) == 0 {
+            self.clogged_until = at + self.rng.part_of(CLOGGED_MAX).0;
+        }
+        let refuses = self.troubled && at < self.clogged_until;
+        if refuses {
+            self.tally.count(Fault::Unsent);
+        }
+        refuses
+    }
+
     /// Does one thing that takes power. Whether there was any.
     fn spend_power(&mut self) -> bool {
         match &mut self.power_for {
@@ -347,6 +366,9 @@ impl Network for SimNetwork {
         let mut hardware = self.0.borrow_mut();
         if hardware.spend_power() {
             let at = hardware.world + hardware.ahead.0;
+            if hardware.refuses_to_send(at) {
+                return false;
+            }
             hardware.sent.push((at, to, datagram.to_vec()));
         }
         true

@@ -11,6 +11,7 @@ use super::clocks::ClockWatch;
 use super::customer::Customer;
 use super::hardware::{DRIFT_PPM, Hardware, SimClock, SimDisk, SimNetwork};
 use super::judge::{Judge, Ledger};
+use super::keys::{self, Keys};
 use super::links::Links;
 use super::trace::{Event, Trace};
 use super::{Findings, Plan};
@@ -20,6 +21,7 @@ use crate::driver::{Driver, Identity, SnapshotPolicy, Stopped};
 use crate::life::Life;
 use crate::node::GROUP;
 use crate::rng::Rng;
+use crate::secure::Guarded;
 
 const CLUSTER: u64 = 7;
 /// How long a server stays down, at most.
@@ -28,7 +30,7 @@ pub(super) const DOWN_MAX: Span = millis(2_000);
 const AFTERWARDS: Span = millis(6_000);
 /// How long it may take after that until everything is answered.
 pub(super) const REST_WITHIN: Span = millis(60_000);
-type SimDriver = Driver<SimClock, SimDisk, SimNetwork, Ledger>;
+type SimDriver = Driver<SimClock, SimDisk, Guarded<SimNetwork, SimClock>, Ledger>;
 
 pub(super) struct Server {
     pub(super) hardware: Rc<RefCell<Hardware>>,
@@ -46,6 +48,8 @@ pub(super) struct World {
     pub(super) servers: Vec<Server>,
     pub(super) addresses: Vec<SocketAddr>,
     customers: Vec<Customer>,
+    /// None: the network is an open one.
+    keys: Option<Keys>,
     pub(super) links: Links,
     pub(super) trace: Trace,
     pub(super) next_fault: i64,
@@ -68,9 +72,12 @@ impl World {
             starts_at: 0,
         };
         let servers = (0..plan.servers).map(|_| server(&mut rng)).collect();
-        let customers = (0..plan.clients)
-            .map(|index| Customer::new(index, &plan, CLUSTER, &addresses, Rng::seeded(rng.next_u64())))
-            .collect();
+        let keys = Keys::of(&plan, CLUSTER, &addresses);
+        let customer = |index| {
+            let credentials = keys.as_ref().map(|keys| keys.of_client(index));
+            Customer::new(index, &plan, CLUSTER, &addresses, credentials, Rng::seeded(rng.next_u64()))
+        };
+        let customers = (0..plan.clients).map(customer).collect();
         Self {
             links: Links::new(&plan, Rng::seeded(rng.next_u64())),
             trace: Trace::default(),
@@ -80,6 +87,7 @@ impl World {
             servers,
             addresses,
             customers,
+            keys,
             next_fault: 0,
             judge: Rc::new(RefCell::new(Judge::default())),
             clocks: ClockWatch::default(),
@@ -135,11 +143,8 @@ impl World {
         self.check_leases();
         for index in 0..self.customers.len() {
             if self.customers[index].next(begins).is_some_and(|at| at <= self.now) {
-                let sent = self.customers[index].act(self.now, &self.judge.borrow(), faults);
-                let from = self.customers[index].address;
-                for (to, datagram) in sent {
-                    self.fly(self.now, from, to, datagram);
-                }
+                self.customers[index].act(self.now, &self.judge.borrow(), faults);
+                self.carry(index);
             }
         }
         match self.judge.borrow().complaint() {
@@ -162,9 +167,20 @@ impl World {
                 if server.driver.is_some() {
                     server.hardware.borrow_mut().deliver(self.now, from, datagram);
                 }
-            } else if let Some(customer) = self.customers.iter_mut().find(|customer| customer.address == to) {
-                customer.receive(&datagram, self.now, &mut self.judge.borrow_mut(), &mut self.findings);
+            } else if let Some(index) = self.customers.iter().position(|customer| customer.address == to) {
+                let judge = Rc::clone(&self.judge);
+                let (judge, findings) = (&mut judge.borrow_mut(), &mut self.findings);
+                self.customers[index].receive(from, datagram, self.now, judge, findings);
+                self.carry(index);
             }
+        }
+    }
+
+    /// What a client has sent is on its way.
+    fn carry(&mut self, index: usize) {
+        let from = self.customers[index].address;
+        for (to, datagram) in self.customers[index].take_sent() {
+            self.fly(self.now, from, to, datagram);
         }
     }
 
@@ -189,8 +205,11 @@ impl World {
             datagram_bytes: self.plan.datagram_bytes,
         };
         let hardware = || Rc::clone(&server.hardware);
-        let (clock, disk, network) = (SimClock(hardware()), SimDisk(hardware()), SimNetwork(hardware()));
-        let rng = Rng::seeded(self.rng.next_u64());
+        let (clock, disk) = (SimClock(hardware()), SimDisk(hardware()));
+        let mut rng = Rng::seeded(self.rng.next_u64());
+        let credentials = self.keys.as_ref().map(|keys| keys.of_server(id, identity.life.number()));
+        let entropy = Rng::seeded(rng.next_u64());
+        let network = keys::guard(SimNetwork(hardware()), clock.clone(), credentials, entropy);
         let slots = self.plan.snapshot_slots;
         let driver = Driver::new(identity, clock, disk, network, rng);
         let mut driver = driver.with_snapshots(SnapshotPolicy { slots, ..SnapshotPolicy::default() });
@@ -251,7 +270,7 @@ impl World {
         server.starts_at = self.now + self.rng.part_of(down).0;
     }
 
-    /// Takes over what a server has counted, whose counters are about to be gone.
+    /// Takes over what a server has counted, whose counters are about to be gone. What keys let in was sent as it is.
     fn note_counters(&mut self, index: usize) {
         let report = self.servers[index].driver.as_ref().and_then(Driver::report);
         if let Some(report) = report {
@@ -259,6 +278,14 @@ impl World {
             self.findings.clock_alarms += report.tally.clock_alarms;
             self.findings.snapshots += counters.snapshots;
             self.findings.snapshots_fetched += counters.snapshots_fetched;
+            let malformed = report.drops.malformed();
+            if self.keys.is_some() {
+                self.findings.unauthentic += report.drops.unauthentic();
+                if malformed > 0 {
+                    let complaint = || format!("{malformed} altered datagrams got past the keys");
+                    self.judge.borrow_mut().complain(complaint);
+                }
+            }
         }
     }
 

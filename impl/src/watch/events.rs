@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use serde::Serialize;
 use spec::{LocalTime, SERVERS_MAX, ServerId, ServerSet, Slot, Span, View};
 
+use super::Reason;
 use crate::clock::{Pace, to_millis};
-use crate::datagram::DropReason;
 use crate::status::{Recovery, Stage, Standing};
 
 /// Events that are kept; older ones make room.
@@ -82,8 +82,8 @@ pub enum Happening {
     },
     /// Datagrams were dropped; told once a second at most.
     Dropped {
-        /// Why; none if they were not from their server's address, or of an incarnation that is over.
-        reason: Option<DropReason>,
+        /// Why.
+        reason: Reason,
         /// How many since this was last told.
         count: u64,
     },
@@ -186,10 +186,7 @@ impl fmt::Display for Happening {
                  started twice, or its address is wrong in somebody's configuration. Two with one id can lose what was \
                  acknowledged: stop one of them"
             ),
-            Self::Dropped { reason: Some(reason), count } => write!(f, "dropped {count} datagrams {reason}"),
-            Self::Dropped { reason: None, count } => {
-                write!(f, "dropped {count} datagrams not from their server as it lives now")
-            }
+            Self::Dropped { reason, count } => write!(f, "dropped {count} datagrams {reason}"),
             Self::DiskFull => write!(f, "the disk is full: stands aside until there is room"),
             Self::DiskHasRoom => write!(f, "the disk has room again"),
             Self::Recovering { stage, waits_for } => {

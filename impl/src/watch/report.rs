@@ -1,5 +1,7 @@
 //! A server's state and what it knows of the others, at one moment.
 
+use std::fmt;
+
 use spec::Span;
 
 use super::{Histogram, PeerReport, Tally};
@@ -35,30 +37,74 @@ pub struct Drops {
     by_reason: [u64; DropReason::ALL.len()],
     /// Not from their server's address, or of an incarnation that is over.
     pub not_its_server: u64,
+    /// By the operating system, because the socket's buffer was full.
+    pub buffer_full: u64,
+}
+
+/// Why a datagram was dropped anywhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// It is none that makes sense.
+    Datagram(DropReason),
+    /// [`Drops::not_its_server`].
+    NotItsServer,
+    /// [`Drops::buffer_full`].
+    BufferFull,
 }
 
 impl Drops {
-    /// What the unpacker dropped, the driver and it together, and who guards the network.
-    pub(crate) fn of(counters: crate::datagram::Counters, total: u64, not_authentic: u64) -> Self {
+    /// What the unpacker dropped, the driver and it together, who guards the network, and the operating system.
+    pub(crate) fn of(
+        counters: crate::datagram::Counters,
+        total: u64,
+        not_authentic: u64,
+        buffer_full: u64,
+    ) -> Self {
         let by_reason = DropReason::ALL.map(|reason| match reason {
             DropReason::NotAuthentic => not_authentic,
             _ => counters.dropped(reason),
         });
-        Self { by_reason, not_its_server: total.saturating_sub(counters.dropped_total()) }
+        let not_its_server = total.saturating_sub(counters.dropped_total());
+        Self { by_reason, not_its_server, buffer_full }
     }
 
-    /// All reasons and how many; none is [`Self::not_its_server`].
-    pub fn iter(&self) -> impl Iterator<Item = (Option<DropReason>, u64)> + '_ {
-        let reasons = DropReason::ALL.into_iter().map(Some).zip(self.by_reason);
-        reasons.chain([(None, self.not_its_server)])
+    /// How many were not authentic, or come again.
+    #[must_use]
+    pub fn unauthentic(&self) -> u64 {
+        self.by_reason[DropReason::NotAuthentic as usize]
+    }
+
+    /// How many came through the authentication, if there is one, and made no sense.
+    #[must_use]
+    pub fn malformed(&self) -> u64 {
+        self.by_reason.iter().sum::<u64>() - self.unauthentic()
+    }
+
+    /// All reasons and how many.
+    pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
+        let reasons = DropReason::ALL.into_iter().map(Reason::Datagram).zip(self.by_reason);
+        reasons.chain([(Reason::NotItsServer, self.not_its_server), (Reason::BufferFull, self.buffer_full)])
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Datagram(reason) => write!(f, "{reason}"),
+            Self::NotItsServer => f.write_str("not from their server as it lives now"),
+            Self::BufferFull => f.write_str("while the socket's buffer was full"),
+        }
     }
 }
 
 /// A word for a reason, for programs.
-pub(crate) fn reason_name(reason: Option<DropReason>) -> String {
-    let Some(reason) = reason else { return "not_its_server".into() };
+pub(crate) fn reason_name(reason: Reason) -> String {
     let mut name = String::new();
-    for letter in format!("{reason:?}").chars() {
+    let word = match reason {
+        Reason::Datagram(reason) => format!("{reason:?}"),
+        other => format!("{other:?}"),
+    };
+    for letter in word.chars() {
         if letter.is_uppercase() && !name.is_empty() {
             name.push('_');
         }
@@ -117,7 +163,7 @@ pub(crate) mod tests {
             status: status(),
             peers: vec![peer(1, Some(millis(20))), peer(2, None)],
             tally: Tally { view_changes: 4, leases_renewed: 5, ..Tally::default() },
-            drops: Drops { not_its_server: 6, ..Drops::default() },
+            drops: Drops { not_its_server: 6, buffer_full: 8, ..Drops::default() },
             syncs: histogram,
             updates: histogram,
         }
@@ -125,10 +171,10 @@ pub(crate) mod tests {
 
     #[test]
     fn a_reason_is_one_word_of_its_own() {
-        assert_eq!(reason_name(Some(DropReason::TooShort)), "too_short");
+        assert_eq!(reason_name(Reason::Datagram(DropReason::TooShort)), "too_short");
         let mut names: Vec<_> = Drops::default().iter().map(|(reason, _)| reason_name(reason)).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), DropReason::ALL.len() + 1);
+        assert_eq!(names.len(), DropReason::ALL.len() + 2);
     }
 }
