@@ -55,7 +55,7 @@ impl Cluster {
             assert!(made.status.success(), "{made:?}");
         });
         for server in 0..SERVERS {
-            cluster.configure(server, &["0", "1", "2"][server], &cluster.known());
+            cluster.configure(server, ["0", "1", "2"][server], &cluster.known());
             let begun = cluster.run(&["init", "--config", &format!("{server}.toml")]);
             assert!(begun.status.success(), "{begun:?}");
             cluster.launch(server);
