@@ -148,11 +148,11 @@ pub(crate) enum Size {
 
 impl Size {
     /// Width and height in CSS pixels.
-    fn pixels(self) -> (u32, u32) {
+    pub(crate) fn pixels(self) -> (u32, u32) {
         match self {
             Self::Wide => (760, 380),
             Self::Half => (380, 290),
-            Self::Third => (256, 220),
+            Self::Third => (252, 220),
         }
     }
 }
@@ -200,7 +200,7 @@ impl Plot {
         let (x, y) = (self.x.ruler(self.xs()), self.y.ruler(self.ys()));
         let ends = y.ends();
         let mut chart = ChartBuilder::on(area)
-            .margin_top(px(14) + legend.height())
+            .margin_top(px(14) + legend.height() + px(if self.moments.is_empty() { 0 } else { FONT_PX }))
             .margin_right(px(24))
             .margin_bottom(px(6))
             .margin_left(px(6))
@@ -240,11 +240,7 @@ impl Plot {
                 Colour::Grey.on_light().stroke_width(px(1)),
             ))?;
             let place = EmptyElement::at((*at, top))
-                + Text::new(
-                    word.clone(),
-                    (i32::try_from(px(5)).unwrap_or(0), i32::try_from(px(4)).unwrap_or(0)),
-                    font.clone().color(&TEXT),
-                );
+                + Text::new(word.clone(), (0, -whole(px(FONT_PX + 3))), font.clone().color(&TEXT));
             chart.draw_series([place])?;
         }
         Ok(())
@@ -258,7 +254,7 @@ impl Plot {
             let (from, to) = ((x, low), (x, high));
             chart.draw_series([PathElement::new([from, to], line)])?;
             for end in [from, to] {
-                let cap = i32::try_from(px(5)).unwrap_or(0);
+                let cap = whole(px(5));
                 chart.draw_series([EmptyElement::at(end) + PathElement::new([(-cap, 0), (cap, 0)], line)])?;
             }
         }
@@ -301,6 +297,10 @@ const FONT_SCALE: f64 = 1.24;
 /// Pixels of the drawing for so many of the page.
 fn px(page: u32) -> u32 {
     page * SHARPNESS
+}
+
+fn whole(pixels: u32) -> i32 {
+    i32::try_from(pixels).unwrap_or(i32::MAX)
 }
 
 /// Colours in dark mode, by what they are in light mode.

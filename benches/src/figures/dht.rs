@@ -99,7 +99,11 @@ fn plots(measured: &[Measured], trials: u32) -> Vec<Plot> {
             .flat_map(|latencies| (1..=trials).zip(latencies))
             .filter_map(|(trial, latency)| latency.map(|ms| (f64::from(trial), ms)));
         Plot {
-            title: format!("Figure {number}: {nodes} nodes, {clients} clients, mean {} ms", short(*mean)),
+            title: format!(
+                "Figure {number}: {nodes} nodes, {clients} client{}, mean {} ms",
+                if *clients == 1 { "" } else { "s" },
+                short(*mean)
+            ),
             size: Size::Third,
             x: Axis::linear("trial"),
             // The same for all nine, so that they compare.

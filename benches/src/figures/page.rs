@@ -65,7 +65,8 @@ fn add(html: &mut String, figure: &Figure) {
     for (at, plot) in figure.plots.iter().enumerate() {
         let _ = writeln!(
             html,
-            "<figure>{}<figcaption>{} <a href=\"{}\">SVG</a></figcaption></figure>",
+            "<figure style=\"max-width:{}px\">{}<figcaption>{} <a href=\"{}\">SVG</a></figcaption></figure>",
+            plot.size.pixels().0,
             plot.svg(),
             escaped(&plot.title),
             svg_name(figure, at)

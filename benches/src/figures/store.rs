@@ -55,7 +55,7 @@ pub(super) fn steady_state(lab: &Lab) -> Result<Vec<Figure>, Failure> {
         ),
         how: "Each dot is a number of clients: 1, 2, 4 and so on up to 1024, each with one update at a time. Where the line \
               turns upwards the cluster is saturated and more clients only wait longer. Of LibPaxos, to which the paper \
-              compares, there is nothing here: `benches peers` has others."
+              compares, there is nothing here; benches peers compares with others."
             .into(),
         plots: vec![Plot {
             title: "Latency against throughput for 3 and 5 servers".into(),

@@ -250,6 +250,8 @@ struct Rivalry {
 pub(super) fn two_leaders(lab: &Lab) -> Result<Vec<Figure>, Failure> {
     const UNKNOWN: (f64, f64) = (f64::NAN, f64::NAN);
     const WITHOUT: &str = "lease_ms = 0\n";
+    const SECONDS: f64 = 8.0;
+    const ROUNDS: usize = 3;
     let arrangements = [
         Rivalry {
             name: "one leader, lease on",
@@ -280,7 +282,7 @@ pub(super) fn two_leaders(lab: &Lab) -> Result<Vec<Figure>, Failure> {
             thesis: UNKNOWN,
         },
     ];
-    let seconds = 16.0;
+    let load = lab.load(MANY_CLIENTS, SECONDS);
     let pause = if lab.is_quick() { RIVAL_PAUSE / 10 } else { RIVAL_PAUSE };
     let mut data = Table::new(&["arrangement", "latency_ms", "part"]);
     let mut beside = Table::new(&[
@@ -295,18 +297,31 @@ pub(super) fn two_leaders(lab: &Lab) -> Result<Vec<Figure>, Failure> {
     ]);
     let mut series = Vec::new();
     let mut found = Vec::new();
-    for Rivalry { name, settings, competes, colour, thesis } in arrangements {
-        let mut cluster = lab.start(3, settings)?;
-        let load = lab.load(MANY_CLIENTS, seconds);
-        let (measured, turns) = lab.run_with(&mut cluster, &load, |mut stage| {
-            if competes { compete(&mut stage, pause, load.duration) } else { Ok(0) }
-        })?;
-        let points = cumulative(&measured.updates);
+    let mut clusters =
+        arrangements.iter().map(|one| lab.start(3, one.settings)).collect::<Result<Vec<_>, Failure>>()?;
+    let mut measured: Vec<Vec<(Measured, usize)>> = arrangements.iter().map(|_| Vec::new()).collect();
+    for _ in 0..lab.runs(ROUNDS) {
+        // In turns, so that a slow spell of the machine hits all.
+        for ((one, cluster), runs) in arrangements.iter().zip(&mut clusters).zip(&mut measured) {
+            runs.push(lab.run_with(cluster, &load, |mut stage| {
+                if one.competes { compete(&mut stage, pause, load.duration) } else { Ok(0) }
+            })?);
+        }
+    }
+    drop(clusters);
+    for (Rivalry { name, settings, colour, thesis, .. }, runs) in arrangements.into_iter().zip(measured) {
+        let turns: usize = runs.iter().map(|run| run.1).sum();
+        let rate = Mean::of(&runs.iter().map(|run| per_second(&run.0)).collect::<Vec<_>>()).mean;
+        let mut latencies = runs[0].0.updates.clone();
+        for (run, _) in &runs[1..] {
+            latencies.add(&run.updates).expect("all histograms have the same bounds");
+        }
+        let points = cumulative(&latencies);
         points.iter().for_each(|&(ms, part)| data.push(row![name, ms, part]));
         let mark = if settings.is_empty() { Mark::Line } else { Mark::Dashes };
         series.push(Series::new(name, colour, mark, points));
-        let (mean, rate) = (mean_ms(&measured.updates), per_second(&measured));
-        let (tail, slowest) = (quantile_ms(&measured.updates, 0.999), quantile_ms(&measured.updates, 1.0));
+        let mean = mean_ms(&latencies);
+        let (tail, slowest) = (quantile_ms(&latencies, 0.999), quantile_ms(&latencies, 1.0));
         beside.push(row![name, thesis.0, mean, tail, slowest, thesis.1, rate, turns]);
         found.push((rate, slowest, turns));
     }
@@ -322,10 +337,11 @@ pub(super) fn two_leaders(lab: &Lab) -> Result<Vec<Figure>, Failure> {
             leased.2
         ),
         how: format!(
-            "3 servers, {MANY_CLIENTS} clients, {:.0} s each; servers 0 and 1 stand for election {:.1} s after they last led. Here a new \
+            "3 servers, {MANY_CLIENTS} clients, {} times {:.0} s each, in turns; servers 0 and 1 stand for election {:.1} s after they last led. Here a new \
              leader finishes what the old one began and its clients find it at once, so what a turn costs is that pause alone \
              (slowest update {} ms); the thesis's clients wait much longer.",
-            lab.duration(seconds).as_secs_f64(),
+            lab.runs(ROUNDS),
+            load.duration.as_secs_f64(),
             pause.as_secs_f64(),
             short(rivals.1)
         ),

@@ -111,9 +111,10 @@ impl Axis {
         self
     }
 
-    /// The same with ticks at these values only.
+    /// The same with ticks at these values only, from the first to the last of them.
     pub(crate) fn with_ticks(mut self, ticks: impl IntoIterator<Item = f64>) -> Self {
         self.ticks = Some(ticks.into_iter().collect());
+        self.reach.clear();
         self
     }
 

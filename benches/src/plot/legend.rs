@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::{Area, Drawn, FONT_PX, FONT_SCALE, Mark, SHARPNESS, Series, TEXT, px};
+use super::{Area, Drawn, FONT_PX, FONT_SCALE, Mark, SHARPNESS, Series, TEXT, px, whole};
 
 /// Widths in pixels of the page. Without a font at hand, a letter is taken to be as wide as most are.
 const LETTER_PX: f64 = 6.9;
@@ -69,7 +69,7 @@ fn draw_swatch<DB: DrawingBackend>(
         area.draw(&PathElement::new([(x, y), (x + width, y)], line))?;
     }
     if series.mark.has_dashes() {
-        let dash = width * 2 / 5;
+        let dash = width / 4; // A dot between them leaves a gap.
         area.draw(&PathElement::new([(x, y), (x + dash, y)], line))?;
         area.draw(&PathElement::new([(x + width - dash, y), (x + width, y)], line))?;
     }
@@ -82,8 +82,4 @@ fn draw_swatch<DB: DrawingBackend>(
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn letters(text: &str) -> u32 {
     (text.chars().count() as f64 * LETTER_PX).ceil() as u32
-}
-
-fn whole(pixels: u32) -> i32 {
-    i32::try_from(pixels).unwrap_or(i32::MAX)
 }
