@@ -5,4 +5,4 @@
 # random schedules of the handlers, their mutants, and many seeds of the simulation. Run it before a change is called done.
 source "$(dirname "$0")/env.sh"
 export SOLVERS_REQUIRED="z3 cvc5"
-steps format dependencies lint docs no-std smoke fuzz check 'prove --both' engines tlc bench-smoke instructions memory peers figures browser report page walks schedules mutants simulation test
+steps format dependencies lint docs no-std smoke fuzz check 'prove --both' engines tlc bench-smoke instructions memory peers figures browser report page wall-clock walks schedules mutants simulation test
