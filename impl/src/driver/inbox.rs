@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use spec::{Command, LocalTime, RequestId, ServerId, View};
+use spec::{Command, LocalTime, Message, RequestId, ServerId, View};
 
 use super::group::Asker;
 use super::{Driver, Stopped};
@@ -94,6 +94,9 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             Between::Protocol(_) | Between::Stand | Between::SnapshotPiece(_) if self.stands_aside() => {}
             Between::Protocol(message) => {
                 self.heard.note(group, from, &message, now);
+                if matches!(message, Message::Forward(_)) {
+                    self.marks.note_forward(from, now);
+                }
                 let from = (from, incarnation);
                 self.input_at(group, now, |replica, now, effects| {
                     replica.receive_from(from, message, now, effects);

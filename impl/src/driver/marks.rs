@@ -1,6 +1,9 @@
 //! The leader's word of what is chosen, on its way out: it is said again with every vote that completes a quorum, and the
 //! latest says all that the earlier ones did. So only the latest leaves, as if those before had been lost, and it waits a
-//! moment for a datagram that leaves anyway: no client waits for it, only the followers' own state.
+//! moment for a datagram that leaves anyway. It does not wait for a server that forwards requests: that one answers them when
+//! it knows what is chosen. For the others no client waits, only their own state.
+
+use std::collections::BTreeMap;
 
 use spec::{LocalTime, Message, ServerId, Slot, Span, View};
 
@@ -10,9 +13,16 @@ use crate::payload::Payload;
 /// How long a mark waits for company.
 const WAIT_MAX: Span = millis(2);
 
+/// A server that has forwarded a request is told at once for so long.
+const ASKED_FOR: Span = millis(1_000);
+
 /// The latest [`Message::Committed`] of each group and view for each server.
 #[derive(Debug, Default)]
-pub(super) struct Marks(Vec<Mark>);
+pub(super) struct Marks {
+    kept: Vec<Mark>,
+    /// When each server last forwarded a request.
+    forwarded: BTreeMap<ServerId, LocalTime>,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Mark {
@@ -26,16 +36,23 @@ struct Mark {
 impl Marks {
     /// Keeps a mark until it is taken, in the place of an earlier one.
     pub(super) fn note(&mut self, group: u16, to: ServerId, view: View, up_to: Slot, now: LocalTime) {
-        let mark = Mark { group, to, view, up_to, due: now + WAIT_MAX };
-        match self.0.iter_mut().find(|kept| (kept.group, kept.to, kept.view) == (group, to, view)) {
-            Some(kept) => kept.up_to = kept.up_to.max(up_to),
-            None => self.0.push(mark),
+        let is_waited_for = self.forwarded.get(&to).is_some_and(|&at| now - at < ASKED_FOR);
+        let due = if is_waited_for { now } else { now + WAIT_MAX };
+        let mark = Mark { group, to, view, up_to, due };
+        match self.kept.iter_mut().find(|kept| (kept.group, kept.to, kept.view) == (group, to, view)) {
+            Some(kept) => (kept.up_to, kept.due) = (kept.up_to.max(up_to), kept.due.min(due)),
+            None => self.kept.push(mark),
         }
+    }
+
+    /// A server has forwarded a request, and waits for what becomes of it.
+    pub(super) fn note_forward(&mut self, from: ServerId, now: LocalTime) {
+        self.forwarded.insert(from, now);
     }
 
     /// When one has waited for long enough.
     pub(super) fn next(&self) -> Option<LocalTime> {
-        self.0.iter().map(|mark| mark.due).min()
+        self.kept.iter().map(|mark| mark.due).min()
     }
 
     /// Takes one that has, or for whose server a datagram is about to leave.
@@ -44,13 +61,13 @@ impl Marks {
         now: LocalTime,
         has_company: impl Fn(ServerId) -> bool,
     ) -> Option<(u16, ServerId, Message<Payload>)> {
-        let at = self.0.iter().position(|mark| mark.due <= now || has_company(mark.to))?;
-        let Mark { group, to, view, up_to, .. } = self.0.swap_remove(at);
+        let at = self.kept.iter().position(|mark| mark.due <= now || has_company(mark.to))?;
+        let Mark { group, to, view, up_to, .. } = self.kept.swap_remove(at);
         Some((group, to, Message::Committed { view, up_to }))
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.kept.is_empty()
     }
 }
 
@@ -98,5 +115,19 @@ mod tests {
         assert_eq!(marks.next(), Some(due), "a later mark does not begin the wait again");
         assert_eq!(marks.take(due, |_| false), Some((0, ServerId(1), message(OLD, 2))));
         assert_eq!(marks.next(), None);
+    }
+
+    #[test]
+    fn a_server_that_forwards_requests_is_told_at_once_for_a_while() {
+        let mut marks = Marks::default();
+        marks.note_forward(ServerId(1), LocalTime(0));
+        marks.note(0, ServerId(1), OLD, Slot(1), LocalTime(1));
+        marks.note(0, ServerId(2), OLD, Slot(1), LocalTime(1));
+        assert_eq!(marks.take(LocalTime(1), |_| false), Some((0, ServerId(1), message(OLD, 1))));
+        assert_eq!(marks.take(LocalTime(1), |_| false), None);
+        let mut marks = Marks { kept: Vec::new(), ..marks };
+        let later = LocalTime(0) + ASKED_FOR;
+        marks.note(0, ServerId(1), OLD, Slot(2), later);
+        assert_eq!(marks.next(), Some(later + WAIT_MAX));
     }
 }
