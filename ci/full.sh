@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Everything: the fast tier, longer fuzzing, the proof by a second solver too, stateright's search and TLC beside the
+# Everything: the fast tier, longer fuzzing, a cluster under attack for ten minutes, the proof by a second solver too, stateright's search and TLC beside the
 # model's own, every bench once, instruction counts, memory under load, Leasehold beside others for one short round, the
 # papers' figures briefly, the Explorer, the reports and the status page in a browser, random walks of the model, other
 # random schedules of the handlers, their mutants, and many seeds of the simulation. Run it before a change is called done.
 source "$(dirname "$0")/env.sh"
 export SOLVERS_REQUIRED="z3 cvc5"
-steps format dependencies lint docs no-std smoke fuzz check 'prove --both' engines tlc bench-smoke instructions memory peers figures browser report page wall-clock walks schedules mutants simulation test
+steps format dependencies lint docs no-std smoke fuzz 'hostile --minutes 10 --profile release' check 'prove --both' engines tlc bench-smoke instructions memory peers figures browser report page wall-clock walks schedules mutants simulation test
