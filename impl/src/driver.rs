@@ -183,8 +183,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         let now = self.clock.now();
         let records: Vec<_> = records.into_iter().collect();
         let Start { mut durable, content, alarms } = snapshots::start(&self.disk, id, &records);
-        let slot = durable.history.base();
-        if slot > Slot::NONE && content.is_none() && self.identity.addresses.len() < 2 {
+        let slot = durable.lacks;
+        if slot > durable.history.committed() && self.identity.addresses.len() < 2 {
             return Err(GroupError::Compacted { group: id, slot, alarms: alarms.join("; ") });
         }
         self.alarms.extend(alarms);

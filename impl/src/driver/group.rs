@@ -55,8 +55,6 @@ pub(super) struct Group<S> {
     later: Vec<Effect<Payload>>,
     /// A snapshot that a [`Effect::Restore`] is to put in the state machine's place.
     incoming: Option<Content>,
-    /// Whether the state machine is behind the replica, for want of the snapshot that a restart found damaged.
-    pub(super) lacks_state: bool,
     /// What is in the state machine already.
     restored: Slot,
     pub(super) progress: Progress,
@@ -87,7 +85,6 @@ impl<S: StateMachine> Group<S> {
             last_read: 0,
             later: Vec::new(),
             incoming: None,
-            lacks_state: false,
             restored: Slot::NONE,
             progress: Progress::default(),
             sending: Sending::default(),
@@ -96,18 +93,16 @@ impl<S: StateMachine> Group<S> {
         }
     }
 
-    /// Starts from a snapshot; none although the log rests on one: nothing is applied until one has come.
+    /// Starts from the snapshot at the history's base, if there is one.
     pub(super) fn start_from(&mut self, content: Option<Content>) {
         let base = self.replica.history().base();
         (self.progress.logged, self.progress.tried) = (base, base);
-        self.lacks_state = content.is_none() && base > Slot::NONE;
         self.incoming = content;
     }
 
     /// A snapshot is here, for the handlers to ask for if it is of use.
     pub(super) fn offer_state(&mut self, content: Content) {
-        if self.lacks_state || content.slot() > self.replica.applied() {
-            self.lacks_state = false;
+        if content.slot() > self.replica.applied() {
             self.incoming = Some(content);
         }
     }
@@ -115,9 +110,6 @@ impl<S: StateMachine> Group<S> {
     /// The state, the results and the sessions, once everything is applied; none if there is no state, or the state
     /// machine gives none.
     pub(super) fn content(&self) -> Option<Content> {
-        if self.lacks_state {
-            return None;
-        }
         let state = self.machine.snapshot()?.into();
         Some(Content {
             protocol: self.replica.snapshot(),
@@ -157,9 +149,6 @@ impl<S: StateMachine> Group<S> {
         waited: &mut Histogram,
     ) -> Result<(u64, u64), NotASnapshot> {
         let (mut applied, mut served) = (0, 0);
-        if self.lacks_state {
-            return Ok((applied, served));
-        }
         let mut later = std::mem::take(&mut self.later);
         for effect in later.drain(..) {
             match effect {

@@ -67,6 +67,9 @@ pub fn checkpoint(durable: &Durable<Payload>, slot: Slot) -> Vec<Record<Payload>
     if incarnation > 0 && !durable.recovering {
         records.push(Record::Recovered { promised, attempted, grant_term });
     }
+    if durable.lacks > durable.history.committed() {
+        records.push(Record::Lacks { up_to: durable.lacks, snapshot: false });
+    }
     let noted = durable.noted.iter();
     records.extend(noted.map(|(&server, &incarnation)| Record::Noted { server, incarnation }));
     records.extend([Record::Attempt(attempted), Record::Promise(promised), Record::GrantTerm(grant_term)]);
@@ -85,8 +88,7 @@ pub fn checkpoint(durable: &Durable<Payload>, slot: Slot) -> Vec<Record<Payload>
 /// What a group starts from.
 pub(super) struct Start {
     pub(super) durable: Durable<Payload>,
-    /// The snapshot at the history's base. None although there is a base: no server's state is here, and one must be
-    /// fetched.
+    /// The snapshot at the history's base, if there is one.
     pub(super) content: Option<Content>,
     /// What is wrong with snapshots that could not be used.
     pub(super) alarms: Vec<String>,
@@ -108,7 +110,10 @@ pub(super) fn start(disk: &impl Disk, group: u16, records: &[Record<Payload>]) -
     if let Some(durable) = sum(None, records) {
         return Start { durable, content: None, alarms };
     }
-    Start { durable: records.iter().cloned().collect(), content: None, alarms }
+    // What it voted for above the snapshot is here. What the snapshot stands for has to be learnt again before it takes part.
+    let mut durable: Durable<Payload> = records.iter().cloned().collect();
+    durable.apply(Record::Lacks { up_to: Slot::NONE, snapshot: true });
+    Start { durable, content: None, alarms }
 }
 
 /// What a group would start from, for tests of a disk.
@@ -155,9 +160,9 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         std::mem::take(&mut self.alarms)
     }
 
-    /// Whether a group's state machine is here, and not still to be fetched because its snapshots were found damaged.
+    /// Whether a group has what its disk should hold, and need not still learn it because something was found damaged.
     pub fn has_state(&self, group: u16) -> bool {
-        self.groups.get(&group).is_some_and(|group| !group.lacks_state)
+        self.groups.get(&group).is_some_and(|group| group.replica.repairing().is_none())
     }
 
     /// Takes a snapshot of each group whose time has come. Everything that was listed has been carried out.
@@ -202,7 +207,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     /// Another server's snapshot has come: the handlers are told of it once it is durable.
     pub(super) fn install_fetched(&mut self, id: u16, content: Content, body: &[u8]) {
         let Some(group) = self.groups.get_mut(&id) else { return };
-        if content.slot() <= group.replica.history().base() && !group.lacks_state {
+        if content.slot() <= group.replica.history().base() {
             return;
         }
         if let Err(error) = self.disk.write_snapshot(id, content.slot(), body) {

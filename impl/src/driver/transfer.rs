@@ -164,23 +164,13 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         for id in self.group_ids() {
             let Some(group) = self.groups.get_mut(&id) else { continue };
             group.sending.forget_unused(now);
-            if group.lacks_state && group.fetching.is_none() {
-                let from = self.identity.other_than(self.identity.server);
-                group.fetching = from.map(|from| Fetching::new(from, group.replica.history().base(), now));
-            }
             let Some(fetching) = &mut group.fetching else { continue };
             if now < fetching.ask_at {
                 continue;
             }
-            if group.replica.history().committed() >= fetching.least && !group.lacks_state {
+            if group.replica.history().committed() >= fetching.least {
                 group.fetching = None; // It learnt the values from somebody in the meantime.
                 continue;
-            }
-            let Some(fetching) = &mut group.fetching else { continue };
-            if fetching.is_silent(now) && group.lacks_state {
-                // No offer comes, as the handlers lack nothing: it asks each in turn.
-                fetching.from = self.identity.other_than(fetching.from).unwrap_or(fetching.from);
-                fetching.heard_at = now;
             }
             let (to, ask) = (fetching.from, fetching.ask(now));
             self.send_between(id, to, &Between::SnapshotAsk(ask));
@@ -239,15 +229,6 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         if let Some(&address) = self.identity.addresses.get(usize::from(to.0)) {
             self.outbox.push(address, group, body, &mut self.network, &mut self.counters);
         }
-    }
-}
-
-impl super::Identity {
-    /// The next server after this one, round about, that is not this server itself.
-    fn other_than(&self, server: ServerId) -> Option<ServerId> {
-        let count = u8::try_from(self.addresses.len()).unwrap_or(u8::MAX);
-        let after = (1..=count).map(|step| ServerId(server.0.wrapping_add(step) % count));
-        after.into_iter().find(|&other| other != self.server)
     }
 }
 
