@@ -14,6 +14,7 @@ mod error;
 mod full;
 mod group;
 mod hand_over;
+mod in_hand;
 mod inbox;
 mod learnt;
 mod lives;
@@ -52,6 +53,7 @@ pub use divergence::Diverged;
 pub use error::{GroupError, Stopped};
 use group::{Asker, Group, Reply};
 use hand_over::Heard;
+use in_hand::InHand;
 use inbox::Inbox;
 use lives::Lives;
 pub use lives::Superseded;
@@ -184,6 +186,9 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         let records: Vec<_> = records.into_iter().collect();
         let Start { mut durable, content, alarms } = snapshots::start(&self.disk, id, &records);
         let slot = durable.lacks;
+        if slot > durable.history.committed() && self.identity.addresses.len() < 2 && alarms.is_empty() {
+            return Err(GroupError::Lost { group: id, slot });
+        }
         if slot > durable.history.committed() && self.identity.addresses.len() < 2 {
             return Err(GroupError::Compacted { group: id, slot, alarms: alarms.join("; ") });
         }
@@ -324,6 +329,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         self.run_transfers(now);
         for id in self.group_ids() {
             while let Some(timer) = self.groups.get_mut(&id).and_then(|group| group.timers.take_due(now)) {
+                let _in_hand = InHand::new(|| (id, timer));
                 self.input(id, |replica, now, effects| replica.timeout(timer, now, effects));
             }
             if let Some(command) = self.groups.get_mut(&id).and_then(|group| group.local.take(now)) {

@@ -20,6 +20,8 @@
 mod begin;
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod damage_tests;
 mod error;
 mod examine;
 #[cfg(test)]
@@ -52,6 +54,7 @@ use replay::Replay;
 use segment::Segment;
 use snapshots::Marks;
 use sum::Words;
+pub(crate) use sum::stand_in;
 
 use crate::payload::Payload;
 
@@ -165,9 +168,6 @@ impl Log {
         let replay = replay::replay(dir, identity)?;
         if begin::is_no_log(&replay) {
             return Err(no_log());
-        }
-        if let Some(refusal) = gaps::refusal(&replay.gaps) {
-            return Err(refusal);
         }
         let mut log = Self {
             dir: dir.to_owned(),

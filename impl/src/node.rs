@@ -86,7 +86,7 @@ impl StartError {
             Self::MemoryLog(MemoryLogError::Exists(_)) => Exit::RecoverNeeded,
             Self::MemoryLog(MemoryLogError::Directory { .. }) => Exit::Disk,
             Self::Groups(error) => error.exit(),
-            Self::Group(GroupError::Compacted { .. }) => Exit::DamagedData,
+            Self::Group(GroupError::Compacted { .. } | GroupError::Lost { .. }) => Exit::DamagedData,
             Self::Group(GroupError::State(_)) | Self::Bind { .. } | Self::Page(_) | Self::Thread(_) => {
                 Exit::Runtime
             }
@@ -234,6 +234,7 @@ impl Node {
         let waker = udp.waker();
 
         recovery.torn.into_iter().for_each(|torn| notify(&Notice::TornTail(torn)));
+        recovery.gaps.iter().for_each(|gap| notify(&Notice::Alarm(format!("{gap}. It stays as it is"))));
         let life = Life::new(recovery.incarnation, recovery.boots);
         let identity = Identity {
             cluster: config.cluster,

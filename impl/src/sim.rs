@@ -143,6 +143,8 @@ pub struct Findings {
     pub snapshots_fetched: u64,
     /// Snapshots that a disk damaged.
     pub snapshots_damaged: u64,
+    /// Records that were damaged.
+    pub records_rotten: u64,
     /// Records that disks forgot because snapshots stand for them.
     pub records_trimmed: u64,
     /// Disks that were begun anew, with what the others told.
@@ -170,6 +172,7 @@ impl Findings {
         self.snapshots += other.snapshots;
         self.snapshots_fetched += other.snapshots_fetched;
         self.snapshots_damaged += other.snapshots_damaged;
+        self.records_rotten += other.records_rotten;
         self.records_trimmed += other.records_trimmed;
         self.disks_recovered += other.disks_recovered;
         self.unauthentic += other.unauthentic;

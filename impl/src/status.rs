@@ -99,12 +99,15 @@ pub enum Standing {
     Leading,
     /// It lost its disk, and may not vote yet.
     Recovering,
+    /// Its disk is damaged, and it may not vote before it has learnt again what was chosen.
+    Repairing,
 }
 
 impl Standing {
     pub(crate) fn of(replica: &Replica<Payload>) -> Self {
         match replica.role() {
             _ if replica.recovering().is_some() => Self::Recovering,
+            _ if replica.repairing().is_some() => Self::Repairing,
             Role::Follower => Self::Follower,
             Role::Preparing(_) => Self::Preparing,
             Role::Leading(_) => Self::Leading,
@@ -119,6 +122,7 @@ impl std::fmt::Display for Standing {
             Self::Preparing => "preparing",
             Self::Leading => "leading",
             Self::Recovering => "recovering",
+            Self::Repairing => "repairing",
         })
     }
 }

@@ -43,6 +43,7 @@ fn records() -> Vec<Record<Payload>> {
         Record::Committed(Slot(9)),
         Record::GrantTerm(Span(2_000_000_000)),
         Record::Snapshot(snapshot()),
+        Record::Lacks { up_to: Slot(9), snapshot: false },
     ]
 }
 

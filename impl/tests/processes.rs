@@ -4,8 +4,7 @@ mod support;
 
 use std::fs::{self, OpenOptions};
 use std::net::{SocketAddr, UdpSocket};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -89,27 +88,6 @@ fn killed_after_updates() -> (Cluster, PathBuf, Vec<u8>) {
     let written = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1; // zeros are written ahead
     bytes.truncate(written);
     (cluster, path, bytes)
-}
-
-#[test]
-fn a_flipped_byte_in_the_middle_of_a_log_is_refused_with_path_and_offset_and_left_as_it_is() {
-    let (cluster, path, _) = killed_after_updates();
-    flip(&path, "v25");
-    let before = fs::read(&path).unwrap();
-
-    let output = cluster.run_briefly(0);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(22), "{said}");
-    assert!(said.contains(&path.display().to_string()) && said.contains("offset"), "{said}");
-    assert_eq!(fs::read(&path).unwrap(), before);
-}
-
-/// Flips a bit where a file first holds `value`.
-fn flip(path: &Path, value: &str) {
-    let bytes = fs::read(path).unwrap();
-    let at = bytes.windows(value.len()).position(|window| window == value.as_bytes()).unwrap();
-    let file = OpenOptions::new().write(true).open(path).unwrap();
-    file.write_all_at(&[bytes[at] ^ 0x10], at as u64).unwrap();
 }
 
 #[test]

@@ -35,6 +35,17 @@ pub enum GroupError {
     /// The configuration is not a safe one.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Votes are lost that no other server knows of.
+    #[error(
+        "the log of group {group} is damaged: votes for slots up to {slot} are lost, and there is no other server that could \
+         know what was chosen there. Nothing was sent"
+    )]
+    Lost {
+        /// The group.
+        group: u16,
+        /// The highest slot that a lost vote may be for.
+        slot: Slot,
+    },
     /// The log begins with a snapshot that cannot be read.
     #[error(
         "the log of group {group} begins above slot {slot}, where a snapshot belongs that cannot be read ({alarms}), \

@@ -7,6 +7,7 @@ use std::sync::mpsc::Sender;
 use spec::{Effect, LocalTime, Outcome, ReadId, Replica, RequestId, SessionId, Slot, View};
 
 use super::divergence::Digest;
+use super::in_hand::InHand;
 use super::learnt::Applied;
 use super::local::Local;
 use super::snapshots::Progress;
@@ -155,6 +156,7 @@ impl<S: StateMachine> Group<S> {
                 Effect::Apply { slot, .. } if slot <= self.restored => self.applied.note(slot),
                 Effect::Apply { slot, session, value, .. } => {
                     self.progress.bytes += value.0.len() as u64;
+                    let _in_hand = InHand::new(|| (slot, &value));
                     let result = self.machine.apply(slot, &value.0);
                     self.digest.applied(slot, &value.0, &result);
                     let (at, kept) = self.results.entry(session).or_default();

@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use spec::{Command, LocalTime, Message, RequestId, ServerId, View};
 
 use super::group::Asker;
+use super::in_hand::InHand;
 use super::{Driver, Stopped};
 use crate::clock::Clock;
 use crate::datagram::{self, Received, Unpacker};
 use crate::disk::Disk;
 use crate::life::Life;
 use crate::network::Network;
+use crate::payload::Payload;
 use crate::secure::Peer;
 use crate::state_machine::StateMachine;
 use crate::wire::{Answer, Ask, Between, Request, Response};
@@ -54,12 +56,15 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         match received.sender {
             datagram::Sender::Server(id) if self.is_server(id, from, received.incarnation) => {
                 for (group, body) in received.frames() {
+                    let message = || datagram::decode::<Between<Message<Payload>>>(body).ok();
+                    let _in_hand = InHand::new(|| (group, id, message()));
                     self.on_message(group, ServerId(id), body, now);
                 }
             }
             datagram::Sender::Server(_) => self.counters.datagrams_dropped += 1,
             datagram::Sender::Client(_) => {
                 for (group, body) in received.frames() {
+                    let _in_hand = InHand::new(|| (group, from, datagram::decode::<Request>(body).ok()));
                     self.on_request(group, (from, peer), body, now);
                 }
             }

@@ -7,6 +7,7 @@ use spec::{Durable, Record, Slot, Snapshot, View};
 
 use super::Driver;
 use super::group::Group;
+use super::in_hand::InHand;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::network::Network;
@@ -45,11 +46,19 @@ pub(super) struct Progress {
     pub(super) bytes: u64,
     /// Whether somebody asks for a later snapshot than there is.
     pub(super) is_asked_for: bool,
+    /// Whether the server lacked what its disk lost when this was last looked at.
+    is_repairing: bool,
     /// A snapshot that the handlers are not told of yet.
     held_back: Option<Snapshot>,
 }
 
 impl Progress {
+    /// Notes whether the server lacks what its disk lost. Once it has learnt all of that again, a snapshot is taken: two of
+    /// them let the damaged part of the log go.
+    fn note_repair(&mut self, is_repairing: bool) {
+        self.is_asked_for |= std::mem::replace(&mut self.is_repairing, is_repairing) && !is_repairing;
+    }
+
     fn is_due(&self, applied: Slot, policy: SnapshotPolicy, intervals: u64) -> bool {
         let slots = applied.0.saturating_sub(self.tried.0);
         let is_far = |so_far: u64, interval: u64| so_far >= interval.saturating_mul(intervals);
@@ -57,7 +66,8 @@ impl Progress {
     }
 }
 
-/// What must be kept of the records before a snapshot's: disks, views, terms, and the votes and chosen values above it.
+/// What must be kept of the records before a snapshot's: disks, views, terms, what is lacking, and the votes and chosen values
+/// above it.
 pub fn checkpoint(durable: &Durable<Payload>, slot: Slot) -> Vec<Record<Payload>> {
     let Durable { attempted, promised, grant_term, incarnation, .. } = *durable;
     let mut records = Vec::new();
@@ -132,7 +142,8 @@ pub(crate) fn start_of(
 fn sum(snapshot: Option<Snapshot>, records: &[Record<Payload>]) -> Option<Durable<Payload>> {
     let mut durable = Durable::default();
     durable.apply(Record::Snapshot(snapshot.unwrap_or_default()));
-    for record in records {
+    for (number, record) in (1_u64..).zip(records) {
+        let _in_hand = InHand::new(|| (number, record));
         match record {
             Record::Snapshot(later) if later.slot > durable.history.committed() => return None,
             Record::Snapshot(_) => {}
@@ -175,6 +186,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             let Some(group) = self.groups.get_mut(&id) else { continue };
             let intervals = if group.sending.is_in_use(now) { INTERVALS_PUT_OFF_MAX } else { 1 };
             let applied = group.replica.applied();
+            group.progress.note_repair(group.replica.repairing().is_some());
             if !group.progress.is_due(applied, self.snapshot_policy, intervals) {
                 continue;
             }

@@ -9,7 +9,7 @@ use spec::{Record, Slot};
 
 use super::begin::is_no_log;
 use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, seed};
-use super::gaps::{Gap, refusal, whole_frame};
+use super::gaps::{Gap, whole_frame};
 use super::lock::{self, Holder};
 use super::replay::{self, Replay};
 use super::segment::{self, path_of, segments_in};
@@ -129,7 +129,7 @@ fn examine_once(dir: &Path) -> Result<Examination, LogError> {
     let assumed = identity.unwrap_or(Identity { cluster: 0, server: 0 });
     let read = replay::replay_into(&mut replay, dir, assumed);
     let no_log = || is_no_log(&replay).then(|| LogError::NotBegun { path: dir.to_owned() });
-    let problem = read.err().or_else(no_log).or_else(|| refusal(&replay.gaps));
+    let problem = read.err().or_else(no_log);
     let snapshots = snapshots::summaries(dir, assumed)?;
     let mut segments = replay.segments;
     let unread = present.iter().map(|&segment| path_of(dir, segment));

@@ -57,19 +57,14 @@ impl fmt::Display for Gap {
         };
         write!(
             f,
-            "record {} {}. {} records are lost, up to offset {}{end}",
+            "record {} {}. {} records are lost, up to offset {}{end}; what was promised there is known, and what was voted for \
+             is learnt again from the other servers before this one votes",
             grouped(self.record),
             self.damage,
             grouped(self.records),
             grouped(self.end_offset)
         )
     }
-}
-
-/// Why a log with these gaps is refused: what is lost cannot be learnt again yet.
-pub(super) fn refusal(gaps: &[Gap]) -> Option<LogError> {
-    let Gap { path, offset, record, damage, .. } = gaps.iter().find(|gap| !gap.is_harmless())?;
-    Some(LogError::Damaged { path: path.clone(), offset: *offset, record: *record, damage: *damage })
 }
 
 /// Where what is whole ended.

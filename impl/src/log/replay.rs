@@ -118,10 +118,8 @@ impl Replay {
     /// Adds what stands for the records that are lost.
     fn add_lost(&mut self, sum: &Sum) {
         self.words.add_sum(sum);
-        for group in &sum.groups {
-            self.marks.note_group(group.group);
-            self.records.extend(group.records.iter().map(|record| (group.group, record.clone())));
-        }
+        sum.groups.iter().for_each(|group| self.marks.note_group(group.group));
+        self.records.extend(sum.stand_in());
     }
 }
 
@@ -300,6 +298,7 @@ impl Reader<'_> {
         self.replay.position = Position { records: first.records, previous: first.previous, ..position };
         self.offset = *offset;
         self.replay.unsummed = 0;
+        self.replay.last_write.clear(); // it ended before the damage, and is durable
     }
 
     /// Moves past a sum that is damaged, if it is certain that nothing else stood here: what it said follows from the

@@ -31,6 +31,7 @@ impl Word {
             }
             Record::Learnt { slot, .. } | Record::Committed(slot) => self.highest = self.highest.max(*slot),
             Record::Snapshot(snapshot) => self.highest = self.highest.max(snapshot.slot),
+            Record::Lacks { up_to, .. } => self.highest = self.highest.max(*up_to),
             other => self.durable.apply(other.clone()),
         }
     }
@@ -65,6 +66,15 @@ impl Words {
     }
 }
 
+/// What stands for records that are lost, those being all up to there.
+pub(crate) fn stand_in<'a>(
+    records: impl IntoIterator<Item = &'a (u16, Record<Payload>)>,
+) -> Vec<(u16, Record<Payload>)> {
+    let mut words = Words::default();
+    records.into_iter().for_each(|(group, record)| words.add(*group, record));
+    words.sum(0, 0).stand_in().collect()
+}
+
 /// What a frame holds that sums up.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Sum {
@@ -87,6 +97,14 @@ pub(super) struct GroupSum {
 }
 
 impl Sum {
+    /// What stands for all records before it: views and terms, and up to which slot votes are lacking.
+    pub(super) fn stand_in(&self) -> impl Iterator<Item = (u16, Record<Payload>)> {
+        self.groups.iter().flat_map(|GroupSum { group, highest, records }| {
+            let lacks = Record::Lacks { up_to: *highest, snapshot: false };
+            records.iter().cloned().chain([lacks]).map(|record| (*group, record))
+        })
+    }
+
     pub(super) fn decode(body: &[u8]) -> Option<Self> {
         match postcard::take_from_bytes(body) {
             Ok((sum, [])) => Some(sum),

@@ -1,7 +1,6 @@
 //! The log as a whole: what comes back after a cut, a flipped bit, a move or a failure at any place.
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -9,28 +8,29 @@ use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, proptest};
 use proptest::sample::Index;
 use rustix::io::Errno;
-use spec::{Command, Durable, Record, ServerId, SessionId, Slot, Span, Update, View};
+use spec::{Command, Record, ServerId, SessionId, Slot, Span, Update, View};
 use tempfile::TempDir;
 
-use super::format::{FRAME_HEADER_BYTES, FrameHeader, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::damage_tests::assert_accounts;
+use super::format::{FrameHeader, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::replay::Replay;
 use super::{
     Damage, Gap, Identity, Log, LogError, LogOptions, Recovery, examine, faults, format, replay, segment,
 };
 use crate::payload::Payload;
 
-type Records = Vec<(u16, Record<Payload>)>;
+pub(super) type Records = Vec<(u16, Record<Payload>)>;
 
-const IDENTITY: Identity = Identity { cluster: 0x1ea5e, server: 2 };
+pub(super) const IDENTITY: Identity = Identity { cluster: 0x1ea5e, server: 2 };
 /// No zeros ahead, so that a file ends where its last frame ends.
-const PLAIN: LogOptions = LogOptions { segment_bytes: 1 << 20, zero_fill_bytes: 0 };
+pub(super) const PLAIN: LogOptions = LogOptions { segment_bytes: 1 << 20, zero_fill_bytes: 0 };
 /// Zeros ahead, as in production.
-const FILLED: LogOptions = LogOptions { segment_bytes: 1 << 20, zero_fill_bytes: 4096 };
+pub(super) const FILLED: LogOptions = LogOptions { segment_bytes: 1 << 20, zero_fill_bytes: 4096 };
 /// Tests that read a log after a change of every byte also open it, which syncs, after one in so many.
-const SLOW_STEP: usize = 37;
+pub(super) const SLOW_STEP: usize = 37;
 
 /// The `number`th record of a test: a vote for a value of `bytes` bytes.
-fn vote(number: u64, bytes: usize) -> (u16, Record<Payload>) {
+pub(super) fn vote(number: u64, bytes: usize) -> (u16, Record<Payload>) {
     let value = Payload::from(vec![b'a' + number.to_le_bytes()[0] % 26; bytes]);
     let update = Update { session: SessionId(Slot(1)), sequence: number, value };
     let view = View::new(3, ServerId(1));
@@ -40,7 +40,7 @@ fn vote(number: u64, bytes: usize) -> (u16, Record<Payload>) {
     )
 }
 
-fn open(dir: &Path, options: LogOptions) -> Result<(Log, Recovery), LogError> {
+pub(super) fn open(dir: &Path, options: LogOptions) -> Result<(Log, Recovery), LogError> {
     begun(dir, IDENTITY)?;
     Log::open_with(dir, IDENTITY, options)
 }
@@ -54,7 +54,7 @@ pub(super) fn begun(dir: &Path, identity: Identity) -> Result<(), LogError> {
 }
 
 /// A log of these records, each synced by itself. Also where each write ended.
-fn write(dir: &Path, options: LogOptions, records: &[(u16, Record<Payload>)]) -> Vec<u64> {
+pub(super) fn write(dir: &Path, options: LogOptions, records: &[(u16, Record<Payload>)]) -> Vec<u64> {
     let (mut log, _) = open(dir, options).unwrap();
     let mut ends = vec![log.segment.offset];
     for (group, record) in records {
@@ -65,22 +65,22 @@ fn write(dir: &Path, options: LogOptions, records: &[(u16, Record<Payload>)]) ->
     ends
 }
 
-fn first_segment(dir: &Path) -> PathBuf {
+pub(super) fn first_segment(dir: &Path) -> PathBuf {
     segment::path_of(dir, 1)
 }
 
 /// A directory whose only segment holds `bytes`.
-fn directory_with(bytes: &[u8]) -> TempDir {
+pub(super) fn directory_with(bytes: &[u8]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::write(first_segment(dir.path()), bytes).unwrap();
     dir
 }
 
 /// A log's bytes, its records and where the first write and each record's write end.
-type SmallLog = (Vec<u8>, Records, Vec<u64>);
+pub(super) type SmallLog = (Vec<u8>, Records, Vec<u64>);
 
 /// A small log with values of several sizes.
-fn small_log(options: LogOptions) -> SmallLog {
+pub(super) fn small_log(options: LogOptions) -> SmallLog {
     let dir = tempfile::tempdir().unwrap();
     let records: Records = [0, 30, 600].iter().zip(1..).map(|(&bytes, number)| vote(number, bytes)).collect();
     let ends = write(dir.path(), options, &records);
@@ -100,17 +100,17 @@ fn frame_ends(bytes: &[u8]) -> Vec<(usize, bool)> {
 }
 
 /// What is read of a log whose only segment holds `bytes`.
-fn read(bytes: &[u8]) -> Result<Replay, LogError> {
+pub(super) fn read(bytes: &[u8]) -> Result<Replay, LogError> {
     replay::replay(directory_with(bytes).path(), IDENTITY)
 }
 
 /// What is wrong with a log that can be read, and nowhere else than in one place.
-fn gap(found: &Replay) -> &Gap {
+pub(super) fn gap(found: &Replay) -> &Gap {
     let [gap] = &found.gaps[..] else { panic!("{:?}", found.gaps) };
     gap
 }
 
-fn damage(error: &LogError) -> Damage {
+pub(super) fn damage(error: &LogError) -> Damage {
     match error {
         LogError::Damaged { damage, .. } => *damage,
         other => panic!("{other}"),
@@ -118,7 +118,7 @@ fn damage(error: &LogError) -> Damage {
 }
 
 /// The records that were written and are among those that were found, which must be in order.
-fn left_of<'a>(written: &'a Records, found: &Records) -> Vec<&'a (u16, Record<Payload>)> {
+pub(super) fn left_of<'a>(written: &'a Records, found: &Records) -> Vec<&'a (u16, Record<Payload>)> {
     let left: Vec<_> = written.iter().filter(|record| found.contains(record)).collect();
     let in_order: Vec<_> = found.iter().filter(|record| written.contains(record)).collect();
     assert_eq!(left, in_order);
@@ -265,70 +265,6 @@ fn sectors_of_the_last_frame_may_be_missing_in_any_order() {
     }
 }
 
-/// What is read although bytes are damaged is what was written, and what is lacking is said.
-fn assert_accounts(found: &Replay, written: &Records, what: &str) {
-    let left = left_of(written, &found.records);
-    let lost: u64 = found.gaps.iter().map(|gap| gap.records).sum();
-    assert_eq!(left.len() as u64 + lost, written.len() as u64, "{what}: {:?}", found.gaps);
-    assert!(!found.gaps.is_empty(), "{what}: not noticed");
-    let is_lacking = |&(group, slot): &(u16, Slot)| {
-        found.gaps.iter().flat_map(|gap| &gap.lacks).any(|&(of, up_to)| of == group && up_to >= slot)
-    };
-    for (group, record) in written.iter().filter(|record| !left.contains(record)) {
-        let Record::Vote { slot, view, .. } = record else { panic!("only votes are written") };
-        assert!(is_lacking(&(*group, *slot)), "{what}: {:?}", found.gaps);
-        let of_group = found.records.iter().filter(|(of, _)| of == group);
-        let durable: Durable<Payload> = of_group.map(|(_, record)| record.clone()).collect();
-        assert_eq!(durable.promised, *view, "{what}: the promise is forgotten");
-    }
-}
-
-#[test]
-fn whichever_byte_is_flipped_the_log_says_exactly_what_it_lacks_or_is_refused() {
-    for options in [PLAIN, FILLED] {
-        let (mut bytes, records, ends) = small_log(options);
-        let dir = directory_with(&bytes);
-        let path = first_segment(dir.path());
-        let file = OpenOptions::new().write(true).open(&path).unwrap();
-        let (mut harmless, mut refused) = (0_usize, 0);
-        for at in 0..usize::try_from(ends[3]).unwrap() {
-            for flip in [0x01, 0x80, 0xFF] {
-                bytes[at] ^= flip;
-                file.write_all_at(&bytes[at..=at], at as u64).unwrap();
-                match replay::replay(dir.path(), IDENTITY) {
-                    Ok(found) => {
-                        assert_accounts(&found, &records, &format!("byte {at}"));
-                        harmless += usize::from(found.gaps.iter().all(Gap::is_harmless));
-                    }
-                    Err(error) => {
-                        assert!((8..12).contains(&at) && error.exit_code() == 1, "byte {at}: {error}");
-                        refused += 1;
-                    }
-                }
-                bytes[at] ^= flip;
-            }
-            file.write_all_at(&bytes[at..=at], at as u64).unwrap();
-        }
-        let sums = 4 * 64 + SEGMENT_HEADER_BYTES;
-        assert!(harmless > 2 * sums && refused == 4 * 3, "{harmless} harmless, {refused} refused");
-        assert_eq!(replay::replay(dir.path(), IDENTITY).unwrap().gaps, []);
-    }
-}
-
-#[test]
-fn what_nothing_whole_follows_is_refused_and_not_changed() {
-    let (bytes, _, ends) = small_log(FILLED);
-    for from in [ends[1], ends[2]].map(|end| usize::try_from(end).unwrap()) {
-        let mut bent = bytes.clone();
-        bent[from..usize::try_from(ends[3]).unwrap()].fill(0xAA);
-        let dir = directory_with(&bent);
-        let error = open(dir.path(), FILLED).map(drop).unwrap_err();
-        assert_eq!((error.exit_code(), damage(&error)), (22, Damage::MayBeAcknowledged));
-        assert!(error.to_string().contains("cluster recover"), "{error}");
-        assert!(fs::read(first_segment(dir.path())).unwrap() == bent);
-    }
-}
-
 #[test]
 fn examining_says_what_opening_says() {
     for options in [PLAIN, FILLED] {
@@ -352,77 +288,6 @@ fn examining_says_what_opening_says() {
             }
         }
     }
-}
-
-#[test]
-fn a_block_of_zeros_at_the_beginning_is_damage_where_anything_follows() {
-    let (mut bytes, _, ends) = small_log(PLAIN);
-    let first = usize::try_from(ends[1]).unwrap();
-    bytes[..first].fill(0);
-    bytes.truncate(first + FRAME_HEADER_BYTES / 2); // not even one frame header is whole
-    let dir = directory_with(&bytes);
-    let error = open(dir.path(), PLAIN).map(drop).unwrap_err();
-    assert_eq!((error.exit_code(), damage(&error)), (22, Damage::Header));
-}
-
-#[test]
-fn damage_is_told_from_a_torn_write_by_what_follows() {
-    let (bytes, _, ends) = small_log(PLAIN);
-    let flipped = |at: u64| {
-        let mut flipped = bytes.clone();
-        flipped[usize::try_from(at).unwrap()] ^= 1;
-        gap(&read(&flipped).unwrap()).damage
-    };
-    assert_eq!(flipped(20), Damage::Header);
-    assert_eq!(flipped(ends[1] + 8), Damage::BeforeWholeRecords); // the length
-    assert_eq!(flipped(ends[1] + 40), Damage::BeforeWholeRecords);
-    assert_eq!(flipped(ends[2] + 8), Damage::MayBeAcknowledged);
-    assert_eq!(flipped(ends[2] + 40), Damage::MayBeAcknowledged);
-}
-
-#[test]
-fn damage_names_the_record_and_where_it_stands() {
-    let (mut bytes, _, ends) = small_log(PLAIN);
-    bytes[usize::try_from(ends[1]).unwrap() + FRAME_HEADER_BYTES] ^= 1;
-    let dir = directory_with(&bytes);
-    let found = replay::replay(dir.path(), IDENTITY).unwrap();
-    let Gap { path, offset, record, records, lacks, .. } = gap(&found);
-    assert_eq!((path, *offset, *record, *records), (&first_segment(dir.path()), ends[1], 2, 1));
-    assert_eq!(*lacks, [(1, Slot(1)), (2, Slot(2))]);
-}
-
-#[test]
-fn a_frame_that_was_lost_or_moved_is_damage() {
-    let (bytes, records, ends) = small_log(PLAIN);
-    let [boot, first, second, third] =
-        <[u64; 4]>::try_from(ends).unwrap().map(|end| usize::try_from(end).unwrap());
-    let lost = [&bytes[..first], &vec![0; second - first], &bytes[second..]].concat();
-    let found = read(&lost).unwrap();
-    assert_eq!((gap(&found).damage, gap(&found).records), (Damage::BeforeWholeRecords, 1));
-    assert_accounts(&found, &records, "lost");
-    for moved in [[&bytes[..third], &bytes[boot..first]], [&bytes[..first], &bytes[second..]]] {
-        let error = read(&moved.concat()).unwrap_err();
-        assert_eq!(error.exit_code(), 22, "{error}");
-    }
-}
-
-#[test]
-fn a_stale_frame_of_the_same_place_is_damage() {
-    // The same log twice, apart from one value: each frame stands where the other's stood.
-    let [(old, ends), (new, _)] = [b'x', b'y'].map(|byte| {
-        let dir = tempfile::tempdir().unwrap();
-        let learnt = |slot, byte| {
-            let value = Payload::from(vec![byte; 100]);
-            let command = Command::Update(Update { session: SessionId(Slot(1)), sequence: slot, value });
-            (0, Record::Learnt { slot: Slot(slot), command })
-        };
-        let ends = write(dir.path(), PLAIN, &[learnt(1, byte), learnt(2, b'z')]);
-        (fs::read(first_segment(dir.path())).unwrap(), ends)
-    });
-    let second = usize::try_from(ends[1]).unwrap();
-    // What is stale might be all that follows, or what it should follow: nobody can tell what was promised last.
-    let error = read(&[&new[..second], &old[second..]].concat()).unwrap_err();
-    assert_eq!((error.exit_code(), damage(&error)), (22, Damage::Chain));
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub enum Fault {
     Full,
     /// Disk: it is lost with all that it holds, and begun anew by `recover`.
     WipedDisk,
+    /// Disk: a stretch of the log is no longer what was written.
+    Rot,
     /// Network: a datagram is lost.
     Loss,
     /// Network: a datagram arrives twice.
@@ -72,7 +74,7 @@ pub enum Class {
 
 impl Fault {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::PowerFailure,
         Self::CutSync,
         Self::SlowSync,
@@ -80,6 +82,7 @@ impl Fault {
         Self::FailedSync,
         Self::Full,
         Self::WipedDisk,
+        Self::Rot,
         Self::Loss,
         Self::Repeat,
         Self::Late,
@@ -110,7 +113,8 @@ impl Fault {
             | Self::Stall
             | Self::FailedSync
             | Self::Full
-            | Self::WipedDisk => Class::Disk,
+            | Self::WipedDisk
+            | Self::Rot => Class::Disk,
             Self::RateChange | Self::Suspension | Self::RateBeyond | Self::StandStill | Self::Jump => {
                 Class::Clock
             }

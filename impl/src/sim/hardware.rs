@@ -6,11 +6,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use spec::{Incarnation, LocalTime, Record, Slot, Span};
+use spec::{Durable, Incarnation, LocalTime, Record, Slot, Span};
 
 use super::fault::{Fault, Tally};
 use crate::clock::{Clock, millis};
 use crate::disk::{Disk, DiskError, SnapshotError};
+use crate::log;
 use crate::network::Network;
 use crate::payload::Payload;
 use crate::rng::Rng;
@@ -26,6 +27,8 @@ const MILLION: i64 = 1_000_000;
 pub(super) const STAND_STILL_PPM: i64 = -MILLION;
 const SYNC_TIME_MAX: Span = Span(400_000);
 const SLOW_SYNC_TIME_MAX: Span = millis(60);
+/// How many records in a row are damaged at once, at most.
+const ROT_RECORDS_MAX: u64 = 40;
 /// How long a disk that is stuck takes for a sync, at most.
 const STALL_MAX: Span = millis(4_000);
 /// How long the operating system may leave a process aside in the middle of its work.
@@ -77,6 +80,8 @@ pub(super) struct Hardware {
     /// Until then the network card takes nothing.
     clogged_until: i64,
     pub(super) records_lost: u64,
+    /// Records that were damaged.
+    pub(super) records_rotten: u64,
     /// Records that the disk forgot because a snapshot stands for them.
     pub(super) records_trimmed: u64,
     /// Snapshots that it damaged.
@@ -111,6 +116,7 @@ impl Hardware {
             stalls: false,
             clogged_until: 0,
             records_lost: 0,
+            records_rotten: 0,
             records_trimmed: 0,
             snapshots_damaged: 0,
             tally: Tally::default(),
@@ -221,6 +227,26 @@ impl Hardware {
             body.clear();
             self.snapshots_damaged += 1;
         }
+    }
+
+    /// A stretch of the log is damaged. What the log makes of it at the next start is in its place from now on.
+    pub(super) fn damage_log(&mut self) {
+        let records = self.durable.len() as u64;
+        let from = usize::try_from(self.rng.below(records + 1)).unwrap_or(0);
+        let lost = usize::try_from(self.rng.below(ROT_RECORDS_MAX) + 1).unwrap_or(0);
+        let to = self.durable.len().min(from + lost);
+        if from < to {
+            self.tally.count(Fault::Rot);
+            let stand_in = log::stand_in(&self.durable[..to]);
+            self.records_rotten += (to - from) as u64;
+            self.durable.splice(from..to, stand_in);
+        }
+    }
+
+    /// Whether what was damaged has not been learnt again.
+    pub(super) fn lacks_records(&self) -> bool {
+        let durable: Durable<Payload> = self.durable.iter().map(|(_, record)| record.clone()).collect();
+        durable.lacks > durable.history.committed()
     }
 
     /// How long the next sync takes at most.

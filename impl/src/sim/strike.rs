@@ -92,7 +92,8 @@ impl World {
     /// recovered, or has fetched the snapshot that it lacks.
     fn wipe(&mut self, index: usize) {
         let others = (0..self.servers.len()).filter(|&other| other != index);
-        if self.servers.len() < 2 || !others.into_iter().all(|other| self.servers[other].is_whole()) {
+        let are_whole = others.into_iter().all(|other| self.servers[other].is_whole());
+        if self.servers.len() < 2 || !are_whole || !self.are_others_whole(index) {
             return;
         }
         self.servers[index].hardware.borrow_mut().wipe();

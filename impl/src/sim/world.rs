@@ -120,6 +120,7 @@ impl World {
             let hardware = server.hardware.borrow();
             self.findings.faults.add(&hardware.tally);
             self.findings.records_lost += hardware.records_lost;
+            self.findings.records_rotten += hardware.records_rotten;
             self.findings.records_trimmed += hardware.records_trimmed;
             self.findings.disks_recovered += hardware.incarnation;
             self.findings.snapshots_damaged += hardware.snapshots_damaged;
@@ -260,14 +261,30 @@ impl World {
         self.trace.note(self.now, Event::Down { server: index });
         self.note_counters(index);
         let damages = index == 0 && self.servers.len() > 1 && self.links.troubled && self.rng.percent(30);
-        // What one server lost is not taken from another as well.
-        let damages = damages && !self.servers.iter().any(|server| server.hardware.borrow().recovers());
+        // What one server lost is not taken from another as well, and what is not chosen yet the others must be able to choose.
+        let are_others_whole = self.are_others_whole(index)
+            && !self.servers.iter().any(|server| server.hardware.borrow().recovers());
+        let rots = self.servers.len() > 2 && self.links.troubled && self.rng.percent(20);
         let server = &mut self.servers[index];
-        if damages {
+        if damages && are_others_whole {
             server.hardware.borrow_mut().damage_snapshots();
+        }
+        if rots && are_others_whole {
+            server.hardware.borrow_mut().damage_log();
         }
         server.driver = None;
         server.starts_at = self.now + self.rng.part_of(down).0;
+    }
+
+    /// Whether the disks of all other servers hold everything that they should: what is damaged at two servers at once,
+    /// nobody might have.
+    pub(super) fn are_others_whole(&self, index: usize) -> bool {
+        let others = self.servers.iter().enumerate().filter(|&(other, _)| other != index);
+        let mut others = others.map(|(_, server)| {
+            let has_state = server.driver.as_ref().is_none_or(|driver| driver.has_state(GROUP));
+            has_state && !server.hardware.borrow().lacks_records()
+        });
+        others.all(|is_whole| is_whole)
     }
 
     /// Takes over what a server has counted, whose counters are about to be gone. What keys let in was sent as it is.
