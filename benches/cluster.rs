@@ -16,7 +16,7 @@ use std::cell::LazyCell;
 use std::env;
 use std::fs;
 use std::io::{self, Read};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Barrier;
@@ -27,6 +27,7 @@ use cluster::client::{Client, Destination};
 use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES, NodeConfig};
 use cluster::data;
 use cluster::kv::{Change, Question, Store};
+use cluster::network::free_addresses;
 use cluster::node::{GROUP, Node};
 use criterion::{Criterion, Throughput};
 use tempfile::TempDir;
@@ -133,7 +134,7 @@ impl Cluster {
     fn start() -> Self {
         let directory =
             tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
-        let addresses = free_addresses().expect("loopback has free ports");
+        let addresses = free_addresses(SERVERS).expect("loopback has free ports");
         let mut cluster = Self { addresses, children: Vec::new(), directory };
         for server in 0..SERVERS {
             let child = cluster.launch(server).expect("this program can be run");
@@ -176,10 +177,4 @@ impl Drop for Cluster {
             let _ = child.wait();
         }
     }
-}
-
-/// Ports that were free a moment ago.
-fn free_addresses() -> io::Result<Vec<SocketAddr>> {
-    let sockets: Vec<_> = (0..SERVERS).map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;
-    sockets.iter().map(UdpSocket::local_addr).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -10,6 +10,7 @@ use cluster::client::Destination;
 use cluster::config::NodeConfig;
 use cluster::data;
 use cluster::exit::{Exit, Failure};
+use cluster::network::free_addresses;
 use cluster::node::GROUP;
 use cluster::secure::{Entropy, KeyFileError, PrivateKey, Secret};
 use tempfile::TempDir;
@@ -46,8 +47,8 @@ impl Servers {
             .prefix("leasehold-")
             .tempdir_in(within)
             .map_err(|error| failure("a temporary directory", &error))?;
-        let addresses =
-            free_addresses(setup.servers).map_err(|error| failure("UDP ports on 127.0.0.1", &error))?;
+        let addresses = free_addresses(setup.servers.into())
+            .map_err(|error| failure("UDP ports on 127.0.0.1", &error))?;
         let keys = if setup.keys {
             make_keys(setup.servers, directory.path()).map_err(|error| Failure::new(Exit::Runtime, error))?
         } else {
@@ -153,13 +154,6 @@ fn make_keys(count: u8, directory: &Path) -> Result<String, KeyFileError> {
         "secret = \"{SECRET}\"\nserver_keys = {servers:?}\n\n[[clients]]\nname = \"load\"\nkey = \"{client}\"\n\
          role = \"read-write\"\n"
     ))
-}
-
-/// Ports that were free a moment ago.
-fn free_addresses(count: u8) -> io::Result<Vec<SocketAddr>> {
-    let sockets: Vec<_> =
-        (0..count).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
-    sockets.iter().map(UdpSocket::local_addr).collect()
 }
 
 fn failure(what: &str, error: &io::Error) -> Failure {

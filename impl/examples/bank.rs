@@ -4,7 +4,7 @@
 //! `cargo run -p cluster --example bank`. The program starts itself again for each server.
 
 use std::error::Error;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use cluster::client::{Client, Destination};
 use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES, NodeConfig};
 use cluster::data;
+use cluster::network::free_addresses;
 use cluster::node::{GROUP, Node};
 use cluster::rng::Rng;
 use cluster::spec::Slot;
@@ -86,9 +87,7 @@ fn launch(server: u8, data: &Path, servers: &[SocketAddr]) -> std::io::Result<Ch
 
 fn run() -> Result<(), Box<dyn Error>> {
     let data = tempfile::tempdir()?;
-    let sockets: Vec<_> = (0..SERVERS).map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
-    let servers: Vec<SocketAddr> = sockets.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>()?;
-    drop(sockets);
+    let servers = free_addresses(SERVERS.into())?;
     let mut children = Vec::new();
     for server in 0..SERVERS {
         data::init(&NodeConfig::new(server, data.path().join(server.to_string()), servers.clone()))?;

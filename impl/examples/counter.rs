@@ -4,12 +4,13 @@
 //! `cargo run -p cluster --example counter`
 
 use std::error::Error;
-use std::net::{SocketAddr, UdpSocket};
+
 use std::time::Duration;
 
 use cluster::client::{Client, Destination};
 use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES, NodeConfig};
 use cluster::data;
+use cluster::network::free_addresses;
 use cluster::node::{GROUP, Node};
 use cluster::spec::Slot;
 use cluster::state_machine::StateMachine;
@@ -34,9 +35,7 @@ impl StateMachine for Counter {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let data = tempfile::tempdir()?;
-    let sockets: Vec<_> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
-    let servers: Vec<SocketAddr> = sockets.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>()?;
-    drop(sockets); // The ports are free again, for the servers.
+    let servers = free_addresses(3)?;
 
     let mut nodes = Vec::new();
     for server in 0..3 {

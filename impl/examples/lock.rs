@@ -10,13 +10,14 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::net::{SocketAddr, UdpSocket};
+
 use std::thread;
 use std::time::Duration;
 
 use cluster::client::{Client, Destination};
 use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES, NodeConfig};
 use cluster::data;
+use cluster::network::free_addresses;
 use cluster::node::{GROUP, Node};
 use cluster::spec::Slot;
 use cluster::state_machine::StateMachine;
@@ -109,9 +110,7 @@ fn acquire(client: &mut Client, name: &str) -> Result<u64, Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let data = tempfile::tempdir()?;
-    let sockets: Vec<_> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
-    let servers: Vec<SocketAddr> = sockets.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>()?;
-    drop(sockets);
+    let servers = free_addresses(3)?;
     let mut nodes = Vec::new();
     for server in 0..3 {
         let config = NodeConfig::new(server, data.path().join(server.to_string()), servers.clone());

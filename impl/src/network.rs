@@ -1,5 +1,6 @@
 //! How datagrams travel.
 
+mod free;
 mod overflow;
 
 use std::io;
@@ -11,6 +12,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::net::sockopt;
 use spec::Span;
 
+pub use self::free::free_addresses;
 use crate::secure::Peer;
 
 /// How much the kernel is asked to hold in each direction: what arrives while the disk works waits here.

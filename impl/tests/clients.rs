@@ -1,7 +1,7 @@
 //! Clients of three servers: the library, and the commands that are built on it.
 
 use std::io::Write;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use cluster::client::{Client, ClientError, Destination, Ended, Operation, Pool, 
 use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES, NodeConfig};
 use cluster::data;
 use cluster::kv::{Change, Question, Reply, Store};
+use cluster::network::free_addresses;
 use cluster::node::{GROUP, Node};
 use cluster::spec::{self, ServerId, Slot};
 use cluster::status::Standing;
@@ -24,9 +25,7 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Self {
-        let sockets: Vec<_> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-        let addresses: Vec<_> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
-        drop(sockets);
+        let addresses = free_addresses(3).unwrap();
         let (nodes, directory) = (vec![None, None, None], tempfile::tempdir().unwrap());
         let mut cluster = Self { nodes, addresses, directory };
         (0..3).for_each(|server| cluster.launch(server));

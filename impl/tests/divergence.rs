@@ -1,11 +1,11 @@
 //! A state machine that is not deterministic is found out.
 
-use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use cluster::config::NodeConfig;
 use cluster::data;
 use cluster::driver::Stopped;
+use cluster::network::free_addresses;
 use cluster::node::Node;
 use cluster::spec::Slot;
 use cluster::state_machine::StateMachine;
@@ -36,9 +36,7 @@ impl StateMachine for Counter {
 #[test]
 fn the_server_whose_state_differs_from_the_others_halts_and_they_go_on() {
     let data = tempfile::tempdir().unwrap();
-    let sockets: Vec<_> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-    let servers: Vec<SocketAddr> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
-    drop(sockets);
+    let servers = free_addresses(3).unwrap();
     let start = |server: u8| {
         let mut config = NodeConfig::new(server, data.path().join(server.to_string()), servers.clone());
         config.lease_ms = 150;

@@ -16,6 +16,7 @@ use cluster::client::{Client, Destination, survey};
 use cluster::config::NodeConfig;
 use cluster::data;
 use cluster::kv::{Change, Question, Reply};
+use cluster::network::free_addresses;
 use cluster::status::{Standing, Status};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use support::{Cluster, PATIENCE, PROGRAM, assert_there, put};
@@ -71,7 +72,7 @@ fn a_server_that_is_alive_twice_is_told_of_by_the_others_and_only_the_one_at_its
         let file = file.unwrap();
         fs::copy(file.path(), copy.join(file.file_name())).unwrap();
     }
-    let listen = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let listen = free_addresses(1).unwrap()[0];
     let text = fs::read_to_string(cluster.config(0)).unwrap().replace("data = \"0\"", "data = \"copy\"");
     let config = cluster.directory.path().join("copy.toml");
     fs::write(&config, format!("listen = \"{listen}\"\n{text}")).unwrap();
@@ -120,7 +121,7 @@ impl Withheld {
         let bind = || UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = |socket: &UdpSocket| socket.local_addr().unwrap();
         let known: Vec<_> = (0..3).map(|_| bind()).collect();
-        let real: Vec<_> = (0..3).map(|_| address(&bind())).collect();
+        let real = free_addresses(3).unwrap();
         let names: Vec<_> = known.iter().map(|socket| address(socket).to_string()).collect();
         let children = (0..3).map(|server| {
             let text = format!(

@@ -1,7 +1,6 @@
 //! A broken invariant ends a node, and what broke it is named.
 
 use std::env;
-use std::net::UdpSocket;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use cluster::config::NodeConfig;
 use cluster::data;
 use cluster::log::{Identity, Log};
+use cluster::network::free_addresses;
 use cluster::node::Node;
 use cluster::state_machine::StateMachine;
 use spec::{Record, Slot};
@@ -31,8 +31,7 @@ impl StateMachine for Fragile {
 }
 
 fn config(data: &Path) -> NodeConfig {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let mut config = NodeConfig::new(0, data.to_owned(), vec![socket.local_addr().unwrap()]);
+    let mut config = NodeConfig::new(0, data.to_owned(), free_addresses(1).unwrap());
     (config.lease_ms, config.insecure) = (50, true);
     config
 }

@@ -2,7 +2,7 @@
 //! read, and whoever has the wrong key.
 
 use std::fs::{self, File};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use cluster::client::{Client, Destination, survey};
 use cluster::config::NodeConfig;
 use cluster::kv::{Change, Question, Reply};
+use cluster::network::free_addresses;
 use cluster::node::GROUP;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -43,10 +44,8 @@ impl Cluster {
     /// A cluster with a key for each server, `ann`, who may write, and `bob`, who may read.
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let sockets: Vec<_> = (0..SERVERS).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-        let addresses: Vec<_> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
+        let addresses = free_addresses(SERVERS).unwrap();
         let mut cluster = Self { directory, addresses, children: (0..SERVERS).map(|_| None).collect() };
-        drop(sockets);
         ["0", "1", "2", "new-1", "ann", "new-ann", "bob", "mallory"]
             .iter()
             .for_each(|key| cluster.keygen(key));
@@ -251,7 +250,7 @@ fn a_client_goes_on_where_the_ports_of_servers_are_closed() {
     child.kill().unwrap();
     child.wait().unwrap();
     // The closed port comes first, and one that was never open before it.
-    let never_open = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let never_open = free_addresses(1).unwrap()[0];
     destination.servers.rotate_right(1);
     destination.servers.insert(0, never_open);
     let mut client = Client::new(&destination, PATIENCE).unwrap();

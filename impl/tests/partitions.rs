@@ -1,6 +1,6 @@
 //! A key-value store that is divided among five groups of every server, over one log and one socket.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use cluster::client::{Destination, Parts};
 use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES, NodeConfig};
 use cluster::data;
 use cluster::kv::{Change, Question, Reply, Store, part_of};
+use cluster::network::free_addresses;
 use cluster::node::{GROUP, Node, StartError};
 
 /// Nothing here takes nearly as long.
@@ -17,8 +18,7 @@ const GROUPS: u16 = 5;
 const KEYS: usize = 40;
 
 fn addresses() -> Vec<SocketAddr> {
-    let sockets: Vec<_> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-    sockets.iter().map(|socket| socket.local_addr().unwrap()).collect()
+    free_addresses(3).unwrap()
 }
 
 fn config(data: &Path, server: u8, servers: &[SocketAddr]) -> NodeConfig {

@@ -3,7 +3,6 @@
 mod support;
 
 use std::fs::{self, OpenOptions};
-use std::net::UdpSocket;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::thread::sleep;
@@ -15,6 +14,7 @@ use cluster::data;
 use cluster::exit::Exit;
 use cluster::kv::{Change, Store};
 use cluster::log::{Examination, examine};
+use cluster::network::free_addresses;
 use cluster::node::Node;
 use cluster::status::Standing;
 use support::{Cluster, assert_there, put};
@@ -127,8 +127,7 @@ fn where_all_servers_lost_the_same_they_wait_and_none_is_wrong() {
 #[test]
 fn a_single_server_that_lost_votes_is_refused_for_nobody_else_knows_them() {
     let data = tempfile::tempdir().unwrap();
-    let address = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut config = NodeConfig::new(0, data.path().to_owned(), vec![address]);
+    let mut config = NodeConfig::new(0, data.path().to_owned(), free_addresses(1).unwrap());
     (config.lease_ms, config.insecure) = (50, true);
     data::init(&config).unwrap();
     let node = Node::start(&config, Store::default()).unwrap();

@@ -1,6 +1,6 @@
 //! Servers that are configured with other quorums than the rest.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use cluster::config::NodeConfig;
 use cluster::data;
 use cluster::kv::Store;
+use cluster::network::free_addresses;
 use cluster::node::{Node, Notice};
 
 /// Nothing here takes nearly as long.
@@ -35,9 +36,7 @@ fn config(data: &Path, server: u8, servers: &[SocketAddr]) -> NodeConfig {
 #[test]
 fn a_server_with_other_quorums_is_left_alone_until_it_is_configured_as_the_rest() {
     let data = tempfile::tempdir().unwrap();
-    let sockets: Vec<_> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-    let servers: Vec<SocketAddr> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
-    drop(sockets);
+    let servers = free_addresses(3).unwrap();
     let nodes: Vec<_> = (0..2).map(|server| start(&config(data.path(), server, &servers))).collect();
     let mut other = config(data.path(), 2, &servers);
     // Safe by itself, and deadly together with the others' two and two: it would choose alone what they do not hear of.

@@ -1,7 +1,7 @@
 //! Snapshots of whole nodes over UDP: logs are trimmed, servers start from them and fetch them from each other.
 
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use cluster::config::NodeConfig;
 use cluster::data;
 use cluster::kv::{Change, Store};
+use cluster::network::free_addresses;
 use cluster::node::{Node, Notice};
 use cluster::status::Status;
 
@@ -25,9 +26,7 @@ struct Cluster {
 
 impl Cluster {
     fn new(servers: u8) -> Self {
-        let sockets: Vec<_> = (0..servers).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-        let servers = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
-        Self { data: tempfile::tempdir().unwrap(), servers }
+        Self { data: tempfile::tempdir().unwrap(), servers: free_addresses(servers.into()).unwrap() }
     }
 
     fn directory(&self, server: u8) -> PathBuf {

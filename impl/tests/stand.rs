@@ -1,7 +1,6 @@
 //! Servers that stand for election while another leads: the leaders in rotation of the thesis (6.2), and what a lease does
 //! about them.
 
-use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 use cluster::config::NodeConfig;
 use cluster::data;
 use cluster::kv::Store;
+use cluster::network::free_addresses;
 use cluster::node::Node;
 use cluster::status::Standing;
 
@@ -17,9 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LEASE_MS: u32 = 20_000;
 
 fn start(data: &Path, lease_ms: u32) -> Vec<Node> {
-    let sockets: Vec<_> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-    let servers: Vec<SocketAddr> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
-    drop(sockets);
+    let servers = free_addresses(3).unwrap();
     let start = |server: u8| {
         let mut config = NodeConfig::new(server, data.join(server.to_string()), servers.clone());
         config.lease_ms = lease_ms;

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
@@ -13,6 +13,7 @@ use cluster::client::{Client, Destination, survey};
 use cluster::config::{DEFAULT_CLUSTER, DEFAULT_DATAGRAM_BYTES, NodeConfig};
 use cluster::data;
 use cluster::kv::{Change, Question, Reply};
+use cluster::network::free_addresses;
 use cluster::node::GROUP;
 use cluster::status::Status;
 use tempfile::TempDir;
@@ -30,10 +31,8 @@ pub(crate) struct Cluster {
 impl Cluster {
     pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let sockets: Vec<_> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-        let addresses: Vec<_> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
+        let addresses = free_addresses(3).unwrap();
         let mut cluster = Self { directory, addresses, children: vec![None, None, None] };
-        drop(sockets);
         for server in 0..3 {
             let text = format!(
                 "server = {server}\ndata = \"{server}\"\nservers = {:?}\nlease_ms = 300\ninsecure = true\n",

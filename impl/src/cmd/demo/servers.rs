@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use cluster::config::NodeConfig;
 use cluster::data;
 use cluster::exit::{Exit, Failure};
+use cluster::network::free_addresses;
 use cluster::secure::{Entropy, KeyFileError, PrivateKey, Secret};
 use tempfile::TempDir;
 
@@ -33,8 +34,10 @@ impl Servers {
             .prefix("cluster-")
             .tempdir()
             .map_err(|error| failure("a temporary directory", &error))?;
-        let addresses = free_addresses(count).map_err(|error| failure("UDP ports on 127.0.0.1", &error))?;
-        let pages = free_pages(count).map_err(|error| failure("TCP ports on 127.0.0.1", &error))?;
+        let addresses =
+            free_addresses(count.into()).map_err(|error| failure("UDP ports on 127.0.0.1", &error))?;
+        let pages =
+            free_addresses(count.into()).map_err(|error| failure("TCP ports on 127.0.0.1", &error))?;
         let children = (0..count).map(|_| None).collect();
         let keys = (!insecure).then(|| make_keys(count, directory.path()));
         let keys = keys.transpose().map_err(|error| Failure::new(Exit::Runtime, error))?;
@@ -170,19 +173,6 @@ fn make_keys(count: u8, directory: &Path) -> Result<String, KeyFileError> {
          role = \"read-write\"\n",
         servers.join(", ")
     ))
-}
-
-/// Ports that were free a moment ago.
-fn free_addresses(count: u8) -> io::Result<Vec<SocketAddr>> {
-    let sockets: Vec<_> =
-        (0..count).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
-    sockets.iter().map(UdpSocket::local_addr).collect()
-}
-
-fn free_pages(count: u8) -> io::Result<Vec<SocketAddr>> {
-    let listeners: Vec<_> =
-        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
-    listeners.iter().map(TcpListener::local_addr).collect()
 }
 
 fn failure(what: &str, error: &io::Error) -> Failure {
