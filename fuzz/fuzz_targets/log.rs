@@ -60,7 +60,12 @@ fuzz_target!(|data: &[u8]| {
             drop(opened);
             let again = log::examine(directory).expect("it can be read");
             if again.identity == Some(IDENTITY) {
-                assert!(again.problem.is_none() && again.torn.is_none(), "{:?} {:?}", again.problem, again.torn);
+                assert!(
+                    again.problem.is_none() && again.torn.is_none(),
+                    "{:?} {:?}",
+                    again.problem,
+                    again.torn
+                );
                 let expected = recovery.records.iter().chain(recovery.records.iter().take(4));
                 assert!(again.records.iter().eq(expected), "what was written is not what is read");
                 assert_eq!(again.boots, recovery.boots);

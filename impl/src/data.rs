@@ -1,7 +1,7 @@
 //! A server's data directory: begun once, when the server is new, and begun anew when what it held is lost.
 //!
 //! A disk has an *incarnation*: 0 for a server's first, and for a later one a number above those of all earlier ones. With
-//! how often the server was started on the disk it makes a [`Life`](crate::life::Life), which every datagram carries: whoever has heard of a
+//! how often the server was started on the disk it makes a [`Life`], which every datagram carries: whoever has heard of a
 //! later life of a server hears no earlier one.
 //!
 //! A disk that is gone cannot say which incarnation it was. The time of the day in milliseconds can: it is above those of all
