@@ -13,7 +13,8 @@ use super::LogError;
 
 /// The lock file's name. The file stays when the lock is released; its presence means nothing.
 const NAME: &str = "lock";
-/// How often the lock is tried for: whoever only [looks](look) holds it for a moment.
+/// How often the lock is tried for: whoever only [looks](look) holds it for a moment, and so does a child of its last holder
+/// that has not begun its own program yet.
 const TRIES: u32 = 5;
 const TRY_EVERY: Duration = Duration::from_millis(20);
 
@@ -34,15 +35,12 @@ pub(super) fn take(dir: &Path) -> Result<File, LogError> {
         .write(true)
         .open(&path)
         .map_err(LogError::disk(&path, 0, "open the lock file"))?;
-    for tries_left in (0..TRIES).rev() {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => break,
-            Err(Errno::WOULDBLOCK) if tries_left > 0 => sleep(TRY_EVERY),
-            Err(Errno::WOULDBLOCK) => {
-                return Err(LogError::Locked { path: dir.to_owned(), pid: holder(&mut file) });
-            }
-            Err(error) => return Err(LogError::disk(&path, 0, "lock the file")(error)),
+    match lock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            return Err(LogError::Locked { path: dir.to_owned(), pid: holder(&mut file) });
         }
+        Err(error) => return Err(LogError::disk(&path, 0, "lock the file")(error)),
     }
     file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(LogError::disk(
         &path,
@@ -60,11 +58,22 @@ pub(super) fn look(dir: &Path) -> Result<Option<Holder>, LogError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(LogError::disk(&path, 0, "open the lock file")(error)),
     };
-    match flock(&file, FlockOperation::NonBlockingLockShared) {
+    match lock(&file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => Ok(None), // let go of with the file
         Err(Errno::WOULDBLOCK) => Ok(Some(Holder { pid: holder(&mut file) })),
         Err(error) => Err(LogError::disk(&path, 0, "look at the lock")(error)),
     }
+}
+
+/// Takes the lock, if nobody holds it for longer than a moment.
+fn lock(file: &File, how: FlockOperation) -> Result<(), Errno> {
+    for _ in 1..TRIES {
+        match flock(file, how) {
+            Err(Errno::WOULDBLOCK) => sleep(TRY_EVERY),
+            result => return result,
+        }
+    }
+    flock(file, how)
 }
 
 /// The process that holds the lock. It may be gone by now, or about to write its number.
