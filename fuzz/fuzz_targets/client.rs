@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
     round_trip::<Reply>(data);
 
     let mut store = Store::default();
-    store.change(Change::Put { key: b"k".into(), value: b"v".into() });
+    store.change(&Change::Put { key: b"k", value: b"v" });
     let before = store.clone();
     let said = Reply::decode(&store.apply(Slot(1), data)).expect("the store answers in its own words");
     assert!(said != Reply::Malformed || store == before, "what is no change changed something");

@@ -305,7 +305,7 @@ impl NodeConfig {
         config.phase2_quorum = self.phase2_quorum.unwrap_or(config.phase2_quorum);
         config.window = self.window;
         config.window_bytes = self.window_bytes;
-        config.slots_ahead_max = config.slots_ahead_max.max(2 * self.window as u64);
+        config.slots_ahead_max = config.slots_ahead_max.max((self.window as u64).saturating_mul(2));
         config.waiting_max = self.waiting;
         config.sessions_max = self.sessions;
         config.validate()?;
