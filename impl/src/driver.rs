@@ -186,11 +186,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         let records: Vec<_> = records.into_iter().collect();
         let Start { mut durable, content, alarms } = snapshots::start(&self.disk, id, &records);
         let slot = durable.lacks;
-        if slot > durable.history.committed() && self.identity.addresses.len() < 2 && alarms.is_empty() {
-            return Err(GroupError::Lost { group: id, slot });
-        }
         if slot > durable.history.committed() && self.identity.addresses.len() < 2 {
-            return Err(GroupError::Compacted { group: id, slot, alarms: alarms.join("; ") });
+            return Err(GroupError::Lost { group: id, slot, alarms: alarms.join("; ") });
         }
         self.alarms.extend(alarms);
         if self.identity.life.incarnation() > durable.incarnation {

@@ -86,7 +86,7 @@ impl StartError {
             Self::MemoryLog(MemoryLogError::Exists(_)) => Exit::RecoverNeeded,
             Self::MemoryLog(MemoryLogError::Directory { .. }) => Exit::Disk,
             Self::Groups(error) => error.exit(),
-            Self::Group(GroupError::Compacted { .. } | GroupError::Lost { .. }) => Exit::DamagedData,
+            Self::Group(GroupError::Lost { .. }) => Exit::DamagedData,
             Self::Group(GroupError::State(_)) | Self::Bind { .. } | Self::Page(_) | Self::Thread(_) => {
                 Exit::Runtime
             }

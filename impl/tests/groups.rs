@@ -101,5 +101,5 @@ fn a_group_whose_log_rests_on_a_snapshot_that_is_not_here_is_refused() {
     let (mut driver, config, _) = start(directory.path());
     let record = Record::Snapshot(Snapshot { slot: Slot(3), sessions: Sessions::default() });
     let added = driver.add_group(700, config.protocol().unwrap(), [record], Store::default());
-    assert!(matches!(added, Err(GroupError::Compacted { group: 700, slot: Slot(3), .. })));
+    assert!(matches!(added, Err(GroupError::Lost { group: 700, slot: Slot(3), .. })));
 }

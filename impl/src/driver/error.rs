@@ -35,26 +35,15 @@ pub enum GroupError {
     /// The configuration is not a safe one.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Votes are lost that no other server knows of.
+    /// What the disk held is lost, and no other server could know it.
     #[error(
-        "the log of group {group} is damaged: votes for slots up to {slot} are lost, and there is no other server that could \
-         know what was chosen there. Nothing was sent"
+        "group {group} has lost what its disk held for slots up to {slot}: votes in its log, or a snapshot that is missing \
+         or cannot be read ({alarms}). There is no other server that could know what was chosen there. Nothing was sent"
     )]
     Lost {
         /// The group.
         group: u16,
-        /// The highest slot that a lost vote may be for.
-        slot: Slot,
-    },
-    /// The log begins with a snapshot that cannot be read.
-    #[error(
-        "the log of group {group} begins above slot {slot}, where a snapshot belongs that cannot be read ({alarms}), \
-         and no other server of the group could have one. Nothing was sent or changed"
-    )]
-    Compacted {
-        /// The group.
-        group: u16,
-        /// The last slot that the snapshot stands for.
+        /// The highest slot for which something may be lost.
         slot: Slot,
         /// What is wrong with its snapshots.
         alarms: String,

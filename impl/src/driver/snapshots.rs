@@ -121,6 +121,9 @@ pub(super) fn start(disk: &impl Disk, group: u16, records: &[Record<Payload>]) -
         return Start { durable, content: None, alarms };
     }
     // What it voted for above the snapshot is here. What the snapshot stands for has to be learnt again before it takes part.
+    if alarms.is_empty() {
+        alarms.push(format!("group {group} has no snapshot, and its log begins with one"));
+    }
     let mut durable: Durable<Payload> = records.iter().cloned().collect();
     durable.apply(Record::Lacks { up_to: Slot::NONE, snapshot: true });
     Start { durable, content: None, alarms }
