@@ -209,3 +209,38 @@ fn what_only_one_server_knew_cannot_be_recovered() {
     let refused = Replica::<u8>::recover(config, Paxos, lost(), NOW, &mut Effects::new());
     assert_eq!(refused.err(), Some(ConfigError::QuorumOfOne));
 }
+
+#[test]
+fn a_report_that_does_not_fit_in_a_message_says_where_it_goes_on() {
+    const COMMAND_BYTES: usize = 24;
+    let votes = (1..=3).map(|slot| Record::Vote { view: MINE, slot: Slot(slot), command: open(slot) });
+    let config = crate::Config { window_bytes: 2 * COMMAND_BYTES, ..three() };
+    let mut replica = start_from(config, votes.collect());
+    give(&mut replica, OTHER, recovery(Recovery::Note(NEW)));
+    let mut pieces = |first: u64| {
+        let tell = Recovery::Tell { incarnation: NEW, first: Slot(first) };
+        let [(OTHER, Message::Recovery(Recovery::Told { reports, next, .. }))] =
+            &sent(&give(&mut replica, OTHER, recovery(tell)))[..]
+        else {
+            panic!("it tells")
+        };
+        (reports.iter().map(|report| report.slot.0).collect::<Vec<_>>(), next.map(|next| next.0))
+    };
+    assert_eq!(pieces(1), (vec![1, 2], Some(3)));
+    assert_eq!(pieces(3), (vec![3], None));
+}
+
+#[test]
+fn what_was_told_to_another_incarnation_counts_for_nothing() {
+    let mut replica = noted();
+    let before = replica.clone();
+    let Message::Recovery(Recovery::Told { first, promised, seen, grant_term, reports, next, .. }) =
+        told(1, vec![vote(1, MINE, 1)], None)
+    else {
+        unreachable!()
+    };
+    let incarnation = NEW + 1;
+    let other = Recovery::Told { incarnation, first, promised, seen, grant_term, reports, next };
+    assert_eq!(give(&mut replica, OTHER, recovery(other)), []);
+    assert_eq!(replica, before);
+}
