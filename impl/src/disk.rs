@@ -11,18 +11,31 @@ use crate::snapshot::Content;
 
 /// An append-only store of records, in order, shared by all groups of a node, and each group's snapshots.
 pub trait Disk {
-    /// Adds a record after those added before. It may be lost until the next [`Disk::sync`].
+    /// Adds a record after those added before. It may be lost until a sync that began after this is over.
     fn append(&mut self, group: u16, record: &Record<Payload>);
 
-    /// Makes every record added so far durable. The disk may then forget what no restart needs: a
+    /// Begins to make every record added so far durable. One sync is under way at a time; [`Disk::end_sync`] says when it is
+    /// over. If it `overlaps`, the disk should work while its owner goes on, else be done when this returns; it need do neither.
+    ///
+    /// Afterwards the disk may forget what no restart needs: a
     /// [`Record::Snapshot`] comes with all that the group must keep of the records before it (see
     /// [`checkpoint`](crate::driver::checkpoint)), so what comes before the second newest may go, and so may older
     /// snapshots.
     ///
     /// # Errors
-    /// [`DiskError::Full`] if there is no room: the records wait, and it may be tried again. Any other is a failure: which
-    /// records are durable is unknown then and a second try may lie, so the node acknowledges nothing more and stops.
-    fn sync(&mut self) -> Result<(), DiskError>;
+    /// [`DiskError::Full`] if there is no room: none has begun, the records wait, and it may be tried again. Any other is a
+    /// failure: which records are durable is unknown then and a second try may lie, so the node acknowledges nothing more and
+    /// stops.
+    fn begin_sync(&mut self, overlaps: bool) -> Result<(), DiskError>;
+
+    /// Whether the sync that was begun last is over, so that what was added before it is durable; waits for it if it `waits`.
+    ///
+    /// # Errors
+    /// As [`Disk::begin_sync`], but there was room.
+    fn end_sync(&mut self, waits: bool) -> Result<bool, DiskError>;
+
+    /// How many bytes wait for the next sync, about.
+    fn buffered_bytes(&self) -> usize;
 
     /// Makes a snapshot durable, beside those that are there. `body` is its [`Content`].
     ///
@@ -46,7 +59,7 @@ pub enum DiskError {
     /// The log could not be written.
     #[error("{0}. Nothing more is acknowledged, and this server stops")]
     Log(LogError),
-    /// It is full. Nothing is lost or in doubt, and [`Disk::sync`] may be tried again.
+    /// It is full. Nothing is lost or in doubt, and [`Disk::begin_sync`] may be tried again.
     #[error("{0}")]
     Full(String),
     /// A simulated disk failed, or its power did.
@@ -78,8 +91,16 @@ impl Disk for Log {
         Self::append(self, group, record);
     }
 
-    fn sync(&mut self) -> Result<(), DiskError> {
-        Ok(Self::sync(self)?)
+    fn begin_sync(&mut self, overlaps: bool) -> Result<(), DiskError> {
+        Ok(Self::begin_sync(self, overlaps)?)
+    }
+
+    fn end_sync(&mut self, waits: bool) -> Result<bool, DiskError> {
+        Ok(Self::end_sync(self, waits)?)
+    }
+
+    fn buffered_bytes(&self) -> usize {
+        Self::buffered_bytes(self)
     }
 
     fn write_snapshot(&mut self, group: u16, slot: Slot, body: &[u8]) -> Result<(), DiskError> {

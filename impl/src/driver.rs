@@ -1,10 +1,10 @@
 //! One server's loop, without threads: what arrives goes into the handlers, and what they ask for is carried
 //! out. Generic over clock, disk and network, so that a whole cluster of drivers also runs in a simulation.
 //!
-//! One [`Driver::step`] takes everything that has arrived, runs the handlers, sends what need not wait, writes all
-//! records at once, sends what waited for them, and only then applies and answers. While the disk works,
-//! the socket's buffer fills: that is the batching. The disk is synced only if something waits for it; a
-//! record that nothing waits for goes with the next that is waited for.
+//! One [`Driver::step`] takes everything that has arrived, runs the handlers, sends what need not wait, has all
+//! records written at once, sends what waited for those that are durable, and only then applies and answers. One sync is
+//! under way at a time, and what comes meanwhile goes with the next: that is the batching. The disk is synced only if
+//! something waits for it; a record that nothing waits for goes with the next that is waited for.
 //!
 //! A node hosts any number of groups over one socket and one log.
 
@@ -24,6 +24,7 @@ pub(crate) mod outbox;
 mod recovering;
 mod settings;
 mod snapshots;
+mod syncing;
 mod transfer;
 mod watching;
 
@@ -38,7 +39,7 @@ use spec::{
 
 use crate::clock::{Clock, Steady};
 use crate::datagram::{self, Origin};
-use crate::disk::{Disk, DiskError};
+use crate::disk::Disk;
 use crate::life::Life;
 use crate::network::Network;
 use crate::payload::Payload;
@@ -66,10 +67,8 @@ use snapshots::Start;
 #[cfg(test)]
 pub(crate) use snapshots::start_of;
 pub use snapshots::{SnapshotPolicy, checkpoint};
+use syncing::Syncing;
 use watching::Watch;
-
-/// Records that wait for no message are kept in memory at most up to this number.
-const UNSYNCED_RECORDS_MAX: usize = 1024;
 
 /// What a driver is told before it starts.
 #[derive(Clone, Debug)]
@@ -108,12 +107,7 @@ pub struct Driver<C, D, N, S> {
     lives: Lives,
     effects: Effects<Payload>,
     to_self: VecDeque<(u16, Message<Payload>)>,
-    /// Messages that wait for the disk.
-    held: Vec<(u16, ServerId, Message<Payload>)>,
-    /// Records that were appended since the last sync.
-    unsynced: usize,
-    /// Records that were made durable since the start.
-    durable_records: u64,
+    syncing: Syncing,
     replies: Vec<Reply>,
     heard: Heard,
     marks: Marks,
@@ -153,9 +147,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             groups: BTreeMap::new(),
             effects: Effects::new(),
             to_self: VecDeque::new(),
-            held: Vec::new(),
-            unsynced: 0,
-            durable_records: 0,
+            syncing: Syncing::default(),
             replies: Vec::new(),
             heard: Heard::default(),
             marks: Marks::default(),
@@ -214,17 +206,14 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         self.introduce();
         let wait = self.next_wait();
         self.network.wait(wait)?;
+        self.end_sync()?;
         self.receive_all()?;
         self.check_life()?;
         self.tell_holding();
         self.run_timers();
         self.deliver_to_self();
         self.flush();
-        if self.may_sync() && self.sync()? {
-            self.release_held();
-            self.deliver_to_self();
-            self.flush();
-        }
+        self.sync()?;
         self.settle()?;
         self.compare_states()?;
         self.take_snapshots();
@@ -242,7 +231,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         if self.stands_aside() {
             return self.next_try();
         }
-        if !self.held.is_empty() || !self.to_self.is_empty() {
+        if self.syncing.is_due() || !self.to_self.is_empty() {
             return Some(LocalTime(i64::MIN));
         }
         let groups = self.groups.values().flat_map(|group| [group.timers.next(), group.local.next()]);
@@ -367,11 +356,11 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
                 Effect::Persist(Record::Snapshot(snapshot)) if snapshot.slot <= group.progress.logged => {}
                 Effect::Persist(record) => {
                     self.disk.append(id, &record);
-                    self.unsynced += 1;
+                    self.syncing.note(1);
                     self.counters.records += 1;
                 }
-                Effect::Send { to, message, when: When::Durable } if self.unsynced > 0 => {
-                    self.held.push((id, to, message));
+                Effect::Send { to, message, when: When::Durable } if self.syncing.holds() => {
+                    self.syncing.hold((id, to, message));
                 }
                 Effect::Send { to, message, .. } if to == self.identity.server => {
                     self.to_self.push_back((id, message));
@@ -401,36 +390,6 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         let (me, now) = (self.identity.server, self.clock.now());
         while let Some((group, message)) = self.to_self.pop_front() {
             self.input_at(group, now, |replica, now, effects| replica.receive(me, message, now, effects));
-        }
-    }
-
-    /// Makes all records durable. Whether it did: not if the disk is full.
-    fn sync(&mut self) -> Result<bool, DiskError> {
-        let begun = self.clock.now();
-        match self.disk.sync() {
-            Err(DiskError::Full(reason)) => {
-                self.on_full(reason);
-                return Ok(false);
-            }
-            synced => synced?,
-        }
-        self.on_room();
-        self.note_sync(begun);
-        self.counters.syncs += 1;
-        self.durable_records += self.unsynced as u64;
-        self.unsynced = 0;
-        Ok(true)
-    }
-
-    /// Sends what waited for the records that are durable now.
-    fn release_held(&mut self) {
-        for (group, to, message) in self.held.drain(..) {
-            if to == self.identity.server {
-                self.to_self.push_back((group, message));
-            } else if let Some(&address) = self.identity.addresses.get(usize::from(to.0)) {
-                let body = Between::Protocol(&message);
-                self.outbox.push(address, group, &body, &mut self.network, &mut self.counters);
-            }
         }
     }
 

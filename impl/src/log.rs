@@ -31,6 +31,8 @@ mod format;
 pub(crate) mod fuzzing;
 mod gaps;
 mod lock;
+#[cfg(test)]
+mod overlap_tests;
 mod replay;
 mod segment;
 mod snapshots;
@@ -39,10 +41,14 @@ mod sum;
 mod tests;
 #[cfg(test)]
 mod trim_tests;
+mod writer;
 
 use std::fmt;
 use std::fs::File;
+use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use begin::set_aside;
 pub use error::{Damage, LogError};
@@ -55,6 +61,7 @@ use segment::Segment;
 use snapshots::Marks;
 use sum::Words;
 pub(crate) use sum::stand_in;
+use writer::Writer;
 
 use crate::payload::Payload;
 
@@ -136,6 +143,14 @@ pub struct Log {
     marks: Marks,
     /// Whether a snapshot is among the records that are buffered.
     is_snapshot_buffered: bool,
+    /// Writes while this log's owner goes on, if it is to; see [`Log::write_behind`].
+    writer: Option<Writer>,
+    /// Whether a write is with the writer.
+    is_writing: bool,
+    /// What a write that is under way lets go when it is over: what comes before these marks.
+    trims: Option<Marks>,
+    /// What a write was in, kept for its allocation.
+    spare: Vec<u8>,
     is_poisoned: bool,
     _lock: File,
 }
@@ -181,6 +196,10 @@ impl Log {
             words: replay.words,
             marks: replay.marks,
             is_snapshot_buffered: false,
+            writer: None,
+            is_writing: false,
+            trims: None,
+            spare: Vec::new(),
             is_poisoned: false,
             _lock: lock,
         };
@@ -192,7 +211,7 @@ impl Log {
 
     /// Buffers a record after those appended before. No system call.
     pub fn append(&mut self, group: u16, record: &spec::Record<Payload>) {
-        let frame = std::mem::take(&mut self.frame);
+        let frame = mem::take(&mut self.frame);
         self.frame = postcard::to_extend(&(group, record), frame)
             .expect("records are plain data, and writing them to memory cannot fail");
         self.buffered_records += 1;
@@ -202,8 +221,29 @@ impl Log {
         self.is_snapshot_buffered |= matches!(record, spec::Record::Snapshot(_));
     }
 
+    /// From now on a sync may overlap with what this log's owner does: a thread of the log's works on it, and calls `wake`
+    /// when it is over.
+    ///
+    /// # Errors
+    /// If no thread can be had.
+    pub fn write_behind(&mut self, wake: impl Fn() + Send + 'static) -> io::Result<()> {
+        self.writer = Some(Writer::start(Box::new(wake))?);
+        Ok(())
+    }
+
     /// Makes every record that was appended so far durable, with one write and one `fdatasync`; does nothing
     /// if there is none.
+    ///
+    /// # Errors
+    /// As [`Log::begin_sync`] and [`Log::end_sync`].
+    pub fn sync(&mut self) -> Result<(), LogError> {
+        self.begin_sync(false)?;
+        self.end_sync(true).map(|_| ())
+    }
+
+    /// Begins to make every record that was appended so far durable, with one write and one `fdatasync`; does nothing
+    /// if there is none. The sync before must be over. If it `overlaps`, and [`Log::write_behind`] was called, this
+    /// returns while a thread works on it; else it is over when this returns.
     ///
     /// # Errors
     /// [`LogError::NoRoom`] if the disk is full. Then nothing of the records was written, they are still buffered, and this
@@ -211,7 +251,8 @@ impl Log {
     ///
     /// If the write or the sync fails, now or at any time before: what reached the disk is unknown then, and
     /// no later success would prove that it did, so the log takes nothing more. Close it and open it again.
-    pub fn sync(&mut self) -> Result<(), LogError> {
+    pub fn begin_sync(&mut self, overlaps: bool) -> Result<(), LogError> {
+        debug_assert!(!self.is_writing, "one sync at a time");
         if self.is_poisoned {
             return Err(LogError::Poisoned {
                 path: self.segment.file.path.clone(),
@@ -221,15 +262,56 @@ impl Log {
         if self.buffered_records == 0 {
             return Ok(());
         }
-        self.commit(self.position.boots)?;
-        if std::mem::take(&mut self.is_snapshot_buffered) {
-            self.trim()?;
-        }
+        self.prepare_write(self.position.boots)?;
+        self.trims = mem::take(&mut self.is_snapshot_buffered).then(|| self.marks.clone());
+        let Some(writer) = self.writer.as_ref().filter(|_| overlaps) else {
+            return self.write();
+        };
+        self.is_writing = true;
+        let mut next = mem::take(&mut self.spare);
+        next.resize(FRAME_HEADER_BYTES, 0);
+        let frames = mem::replace(&mut self.frame, next);
+        let offset = self.segment.advance(frames.len());
+        writer.begin(Arc::clone(&self.segment.file), offset, frames);
         Ok(())
+    }
+
+    /// Whether the sync that was begun last is over; waits for it if it `waits`.
+    ///
+    /// # Errors
+    /// If the write or the sync failed, as [`Log::begin_sync`] says.
+    pub fn end_sync(&mut self, waits: bool) -> Result<bool, LogError> {
+        if self.is_writing {
+            let Some((frames, written)) = self.writer.as_ref().and_then(|writer| writer.end(waits)) else {
+                return Ok(false);
+            };
+            self.spare = frames;
+            self.spare.clear();
+            self.is_writing = false;
+            written?;
+            self.is_poisoned = false;
+        }
+        if let Some(marks) = self.trims.take() {
+            self.trim(&marks)?;
+        }
+        Ok(true)
+    }
+
+    /// How many bytes wait for the next sync.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.frame.len().saturating_sub(FRAME_HEADER_BYTES)
     }
 
     /// Makes the buffered records durable, if there are any, and the sum of everything.
     fn commit(&mut self, boots: u64) -> Result<(), LogError> {
+        self.prepare_write(boots)?;
+        self.write()
+    }
+
+    /// Makes frames of the buffered records, if there are any, and of the sum of everything. Until they are written the log
+    /// takes nothing more.
+    fn prepare_write(&mut self, boots: u64) -> Result<(), LogError> {
         let buffered = self.frame.len();
         let (records, sum) = self.close_write(boots);
         if let Err(error) = self.make_room() {
@@ -239,8 +321,13 @@ impl Log {
         }
         self.is_poisoned = true; // until it has gone well
         self.seal_write(records, sum);
-        self.segment.write(&self.frame)?;
         self.position.boots = boots;
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<(), LogError> {
+        let offset = self.segment.advance(self.frame.len());
+        segment::write_durably(&self.segment.file, &self.frame, offset)?;
         self.is_poisoned = false;
         self.frame.truncate(FRAME_HEADER_BYTES);
         Ok(())
@@ -279,7 +366,7 @@ impl Log {
             let (frame, behind) = rest.split_at_mut(format::frame_bytes(body_bytes as usize));
             (back, rest) = (frame.len(), behind);
             self.position.previous = format::seal(frame, &label, self.position);
-            self.position.records += std::mem::take(&mut self.buffered_records);
+            self.position.records += mem::take(&mut self.buffered_records);
         }
         let label = Label { kind: FrameKind::Sum, body_bytes: sum, back, offset: offset + back as u64, seed };
         self.position.previous = format::seal(rest, &label, self.position);

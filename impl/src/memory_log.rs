@@ -62,8 +62,16 @@ impl MemoryLog {
 impl Disk for MemoryLog {
     fn append(&mut self, _: u16, _: &Record<Payload>) {}
 
-    fn sync(&mut self) -> Result<(), DiskError> {
+    fn begin_sync(&mut self, _: bool) -> Result<(), DiskError> {
         Ok(())
+    }
+
+    fn end_sync(&mut self, _: bool) -> Result<bool, DiskError> {
+        Ok(true)
+    }
+
+    fn buffered_bytes(&self) -> usize {
+        0
     }
 
     fn write_snapshot(&mut self, group: u16, slot: Slot, body: &[u8]) -> Result<(), DiskError> {
@@ -107,10 +115,24 @@ impl Disk for NodeLog {
         }
     }
 
-    fn sync(&mut self) -> Result<(), DiskError> {
+    fn begin_sync(&mut self, overlaps: bool) -> Result<(), DiskError> {
         match self {
-            Self::Files(log) => Disk::sync(log.as_mut()),
-            Self::Memory(log) => log.sync(),
+            Self::Files(log) => Disk::begin_sync(log.as_mut(), overlaps),
+            Self::Memory(log) => log.begin_sync(overlaps),
+        }
+    }
+
+    fn end_sync(&mut self, waits: bool) -> Result<bool, DiskError> {
+        match self {
+            Self::Files(log) => Disk::end_sync(log.as_mut(), waits),
+            Self::Memory(log) => log.end_sync(waits),
+        }
+    }
+
+    fn buffered_bytes(&self) -> usize {
+        match self {
+            Self::Files(log) => Disk::buffered_bytes(log.as_ref()),
+            Self::Memory(log) => log.buffered_bytes(),
         }
     }
 

@@ -218,7 +218,7 @@ impl Node {
         if credentials.is_none() {
             notify(&Notice::Insecure);
         }
-        let (log, recovery) = if config.memory_log {
+        let (mut log, recovery) = if config.memory_log {
             notify(&Notice::Forgetful);
             let log = MemoryLog::begin(&config.data)?;
             (NodeLog::Memory(log), Recovery { boots: 1, ..Recovery::default() })
@@ -232,6 +232,10 @@ impl Node {
         let udp = Udp::bind(bind).map_err(|source| StartError::Bind { address: bind, source })?;
         let address = udp.address().map_err(|source| StartError::Bind { address: bind, source })?;
         let waker = udp.waker();
+        if let NodeLog::Files(log) = &mut log {
+            let waker = waker.clone();
+            log.write_behind(move || waker.wake()).map_err(StartError::Thread)?;
+        }
 
         recovery.torn.into_iter().for_each(|torn| notify(&Notice::TornTail(torn)));
         recovery.gaps.iter().for_each(|gap| notify(&Notice::Alarm(format!("{gap}. It stays as it is"))));

@@ -190,6 +190,15 @@ fn put_until(mut client: Client, first: u32, is_over: &AtomicBool) -> Range<u32>
     first..index
 }
 
+/// Ends what runs until a flag is set, also if the test fails.
+struct SetAtTheEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn the_secret_a_servers_key_and_a_clients_change_under_load_without_an_update_that_fails() {
     let mut cluster = Cluster::start();
@@ -207,6 +216,7 @@ fn the_secret_a_servers_key_and_a_clients_change_under_load_without_an_update_th
     let old_client = cluster.destination("0.toml", "ann");
     let stages = [(&both, "1", "ann"), (&turned, "new-1", "ann"), (&new, "new-1", "new-ann")];
     let acknowledged = thread::scope(|scope| {
+        let _end = [SetAtTheEnd(&old_is_over), SetAtTheEnd(&is_over)];
         // One client knows only what was true at first, until the last stage begins; the other only what is true then.
         let client = Client::new(&old_client, PATIENCE).unwrap();
         let mut old = Some(scope.spawn(|| put_until(client, 0, &old_is_over)));

@@ -23,10 +23,9 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         self.full_until.is_some()
     }
 
-    /// Whether there is something to sync, and the disk is not known to be full.
+    /// Whether a sync is due, and the disk is not known to be full.
     pub(super) fn may_sync(&self) -> bool {
-        let is_due = !self.held.is_empty() || self.unsynced > super::UNSYNCED_RECORDS_MAX;
-        is_due && self.full_until.is_none_or(|at| at <= self.clock.now())
+        self.syncing.is_due() && self.full_until.is_none_or(|at| at <= self.clock.now())
     }
 
     /// When the driver has something to do of itself while the disk is full.
@@ -44,7 +43,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         }
     }
 
-    /// The disk has taken everything. Whoever led meanwhile is waited for as if it had just been heard.
+    /// The disk takes what waited. Whoever led meanwhile is waited for as if it had just been heard.
     pub(super) fn on_room(&mut self) {
         if self.full_until.take().is_none() {
             return;

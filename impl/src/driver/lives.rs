@@ -233,7 +233,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         }
         self.lives.next = Some(now + TELL_EVERY);
         let began = self.identity.log_position;
-        let holding = Holding { start: self.lives.start, began, durable: began + self.durable_records };
+        let holding =
+            Holding { start: self.lives.start, began, durable: began + self.syncing.durable_records };
         for server in (0..).map(ServerId).take(self.identity.addresses.len()) {
             if server != self.identity.server {
                 self.tell(server, &Between::Holding(holding));

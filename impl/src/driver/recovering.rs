@@ -16,7 +16,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
     pub(super) fn begin_recovery(&mut self, group: u16, durable: &mut Durable<Payload>) {
         let record = Record::Recovering(self.identity.life.incarnation());
         self.disk.append(group, &record);
-        self.unsynced += 1;
+        self.syncing.note(1);
         self.counters.records += 1;
         durable.apply(record);
     }

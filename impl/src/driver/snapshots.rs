@@ -245,7 +245,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         for record in &records {
             self.disk.append(id, record);
         }
-        self.unsynced += records.len();
+        self.syncing.note(records.len());
         self.counters.records += records.len() as u64;
     }
 }

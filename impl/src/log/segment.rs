@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::io::Errno;
 
@@ -22,7 +23,7 @@ const RESERVED_WRITE_BYTES: usize = 64 << 10;
 /// The last file of a log.
 #[derive(Debug)]
 pub(super) struct Segment {
-    pub(super) file: DataFile,
+    pub(super) file: Arc<DataFile>,
     pub(super) number: u64,
     /// What the checksums of its frames begin with.
     pub(super) seed: u32,
@@ -42,7 +43,7 @@ impl Segment {
         file.sync().map_err(LogError::disk(&path, 0, "sync what was written"))?;
         let offset = SEGMENT_HEADER_BYTES as u64;
         let segment = Self {
-            file,
+            file: Arc::new(file),
             number: header.segment,
             seed: seed(header.identity, header.segment),
             offset,
@@ -72,8 +73,8 @@ impl Segment {
             file.cut(offset).map_err(LogError::disk(&path, offset, "cut off the torn write"))?;
         }
         let file_bytes = file.bytes().map_err(LogError::disk(&path, 0, "read the segment's length"))?;
-        let segment = Self { file, number, seed: seed(identity, number), offset, file_bytes };
-        segment.write_durably(last_write, offset - last_write.len() as u64)?;
+        let segment = Self { file: Arc::new(file), number, seed: seed(identity, number), offset, file_bytes };
+        write_durably(&segment.file, last_write, offset - last_write.len() as u64)?;
         sync_directory(dir)?;
         Ok(segment)
     }
@@ -103,21 +104,21 @@ impl Segment {
         Ok(())
     }
 
-    /// Makes sealed frames durable.
-    pub(super) fn write(&mut self, frames: &[u8]) -> Result<(), LogError> {
-        self.write_durably(frames, self.offset)?;
-        self.offset += frames.len() as u64;
+    /// Goes on to where the frames behind so many bytes go. Returns where these do.
+    pub(super) fn advance(&mut self, bytes: usize) -> u64 {
+        let offset = self.offset;
+        self.offset += bytes as u64;
         self.file_bytes = self.file_bytes.max(self.offset);
-        Ok(())
+        offset
     }
+}
 
-    /// One write and one sync; neither is tried again. After a failed sync the operating system may have
-    /// dropped what it could not write, so a second sync that succeeds proves nothing.
-    fn write_durably(&self, bytes: &[u8], offset: u64) -> Result<(), LogError> {
-        let path = &self.file.path;
-        self.file.write_all_at(bytes, offset).map_err(LogError::disk(path, offset, "write"))?;
-        self.file.sync().map_err(LogError::disk(path, offset, "sync what was written"))
-    }
+/// One write and one sync; neither is tried again. After a failed sync the operating system may have
+/// dropped what it could not write, so a second sync that succeeds proves nothing.
+pub(super) fn write_durably(file: &DataFile, bytes: &[u8], offset: u64) -> Result<(), LogError> {
+    let path = &file.path;
+    file.write_all_at(bytes, offset).map_err(LogError::disk(path, offset, "write"))?;
+    file.sync().map_err(LogError::disk(path, offset, "sync what was written"))
 }
 
 /// Up to where a file is filled with zeros when a write that ends at `end` does not fit into it.

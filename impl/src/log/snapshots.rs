@@ -116,14 +116,14 @@ impl Log {
         read(&path, self.identity, group, slot).map_err(|reason| SnapshotError { path, reason })
     }
 
-    /// Removes what no restart needs: whole segments at the log's beginning, one by one, so that what is left after a
+    /// Removes what no restart needs, which is what comes before these marks: whole segments at the log's beginning, one by one, so that what is left after a
     /// crash has no gap; and old snapshots.
-    pub(super) fn trim(&mut self) -> Result<(), LogError> {
-        for segment in segments_in(&self.dir)?.into_iter().take_while(|&at| at < self.marks.first_segment()) {
+    pub(super) fn trim(&self, marks: &Marks) -> Result<(), LogError> {
+        for segment in segments_in(&self.dir)?.into_iter().take_while(|&at| at < marks.first_segment()) {
             self.remove(&path_of(&self.dir, segment))?;
         }
         for (group, slot) in snapshots_in(&self.dir)? {
-            if slot < self.marks.first_slot(group) {
+            if slot < marks.first_slot(group) {
                 self.remove(&snapshot_path(&self.dir, group, slot))?;
             }
         }

@@ -25,6 +25,8 @@ const SOCKET_BUFFER_DATAGRAMS: usize = 2_000;
 const MILLION: i64 = 1_000_000;
 /// The rate of a clock that stands still.
 pub(super) const STAND_STILL_PPM: i64 = -MILLION;
+/// What a record takes in memory, about: so much that a server comes to wait for a disk that is stuck.
+const RECORD_BYTES: usize = 256 << 10;
 const SYNC_TIME_MAX: Span = Span(400_000);
 const SLOW_SYNC_TIME_MAX: Span = millis(60);
 /// How many records in a row are damaged at once, at most.
@@ -57,6 +59,8 @@ pub(super) struct Hardware {
     pub(super) incarnation: Incarnation,
     pub(super) durable: Vec<(u16, Record<Payload>)>,
     written: Vec<(u16, Record<Payload>)>,
+    /// Of how many records written the sync is that is under way, and when it ends.
+    syncing: Option<(usize, i64)>,
     /// How many records this disk's log has had, whatever became of them.
     pub(super) position: u64,
     /// Snapshots by group and slot.
@@ -103,6 +107,7 @@ impl Hardware {
             incarnation: 0,
             durable: Vec::new(),
             written: Vec::new(),
+            syncing: None,
             position: 0,
             snapshots: BTreeMap::new(),
             arrived: VecDeque::new(),
@@ -181,9 +186,22 @@ impl Hardware {
         self.position += kept as u64;
         self.records_lost += self.written.len() as u64;
         self.written.clear();
+        self.syncing = None;
         self.arrived.clear();
         self.power_for = None;
         self.dead = true;
+    }
+
+    /// What was written first stays.
+    fn make_durable(&mut self, records: usize) {
+        self.durable.extend(self.written.drain(..records));
+        self.position += records as u64;
+        self.trim();
+    }
+
+    /// When the sync that is under way ends.
+    pub(super) fn sync_ends(&self) -> Option<i64> {
+        self.syncing.map(|(_, ends)| ends)
     }
 
     /// Forgets what comes before the second newest snapshot's record of the only group, and older snapshots.
@@ -327,27 +345,49 @@ impl Disk for SimDisk {
         }
     }
 
-    fn sync(&mut self) -> Result<(), DiskError> {
+    /// Whether the sync overlaps with what the server does is a matter of chance, whatever it asks for.
+    fn begin_sync(&mut self, _: bool) -> Result<(), DiskError> {
         let mut hardware = self.0.borrow_mut();
         if !hardware.spend_power() {
             hardware.tally.count(Fault::CutSync);
-            return Err(DiskError::Simulated);
-        }
-        let longest = hardware.longest_sync();
-        if hardware.troubled && hardware.world < hardware.refuses_until {
-            hardware.crash(Fault::FailedSync);
             return Err(DiskError::Simulated);
         }
         if hardware.troubled && hardware.world < hardware.full_until {
             hardware.tally.count(Fault::Full);
             return Err(DiskError::Full("the simulated disk is full".into()));
         }
-        hardware.ahead = Span(hardware.ahead.0 + hardware.rng.part_of(longest).0);
-        let written = std::mem::take(&mut hardware.written);
-        hardware.position += written.len() as u64;
-        hardware.durable.extend(written);
-        hardware.trim();
+        let longest = hardware.longest_sync();
+        let took = hardware.rng.part_of(longest);
+        let mut ends = hardware.world + hardware.ahead.0 + took.0;
+        if hardware.rng.percent(50) {
+            hardware.ahead = Span(hardware.ahead.0 + took.0);
+            ends = hardware.world + hardware.ahead.0;
+        }
+        hardware.syncing = Some((hardware.written.len(), ends));
         Ok(())
+    }
+
+    fn end_sync(&mut self, waits: bool) -> Result<bool, DiskError> {
+        let mut hardware = self.0.borrow_mut();
+        let Some((records, ends)) = hardware.syncing else { return Ok(true) };
+        let left = Span(ends - hardware.world - hardware.ahead.0);
+        if left > Span::ZERO && !waits {
+            return Ok(false);
+        }
+        hardware.ahead = Span(hardware.ahead.0 + left.0.max(0));
+        if hardware.troubled && hardware.world < hardware.refuses_until {
+            hardware.crash(Fault::FailedSync);
+            return Err(DiskError::Simulated);
+        }
+        hardware.syncing = None;
+        hardware.make_durable(records);
+        Ok(true)
+    }
+
+    fn buffered_bytes(&self) -> usize {
+        let hardware = self.0.borrow();
+        let syncing = hardware.syncing.map_or(0, |(records, _)| records);
+        (hardware.written.len() - syncing) * RECORD_BYTES
     }
 
     fn write_snapshot(&mut self, group: u16, slot: Slot, body: &[u8]) -> Result<(), DiskError> {

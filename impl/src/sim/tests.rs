@@ -56,6 +56,7 @@ fn a_leader_hands_over_to_the_server_that_is_named_without_an_election_time_out(
         election_ms: 600,
         ..Plan::of_seed(1)
     });
+    world.links.troubled = false;
     let (first, _) = until_holder(&mut world, |_| true);
     let heir = (first + 1) % 3;
     let other = (first + 2) % 3;

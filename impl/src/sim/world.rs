@@ -412,7 +412,8 @@ impl Server {
         let hardware = self.hardware.borrow();
         let waiting = (!hardware.arrived.is_empty()).then_some(self.busy_until);
         let timer = driver.next_deadline().map(|at| hardware.world_time(at).max(self.busy_until));
-        waiting.into_iter().chain(timer).min()
+        let synced = hardware.sync_ends().map(|at| at.max(self.busy_until));
+        waiting.into_iter().chain(timer).chain(synced).min()
     }
 }
 
