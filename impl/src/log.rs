@@ -36,6 +36,7 @@ mod overlap_tests;
 mod replay;
 mod segment;
 mod snapshots;
+mod spare;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -59,6 +60,7 @@ pub use lock::Holder;
 use replay::Replay;
 use segment::Segment;
 use snapshots::Marks;
+use spare::Spare;
 use sum::Words;
 pub(crate) use sum::stand_in;
 use writer::Writer;
@@ -132,6 +134,8 @@ pub struct Log {
     incarnation: u64,
     options: LogOptions,
     segment: Segment,
+    /// The next segment's file.
+    spare: Spare,
     /// Where the log stands, without what is buffered.
     position: Position,
     /// The next frame: room for its header, then the records that were appended since the last sync.
@@ -150,7 +154,7 @@ pub struct Log {
     /// What a write that is under way lets go when it is over: what comes before these marks.
     trims: Option<Marks>,
     /// What a write was in, kept for its allocation.
-    spare: Vec<u8>,
+    former: Vec<u8>,
     is_poisoned: bool,
     _lock: File,
 }
@@ -184,12 +188,14 @@ impl Log {
         if begin::is_no_log(&replay) {
             return Err(no_log());
         }
+        spare::remove_left(dir).map_err(LogError::disk(dir, 0, "remove a segment that was not begun"))?;
         let mut log = Self {
             dir: dir.to_owned(),
             identity,
             incarnation: replay.incarnation,
             options,
             segment: open_segment(dir, identity, &replay)?,
+            spare: Spare::None,
             position: replay.position,
             frame: vec![0; FRAME_HEADER_BYTES],
             buffered_records: 0,
@@ -199,7 +205,7 @@ impl Log {
             writer: None,
             is_writing: false,
             trims: None,
-            spare: Vec::new(),
+            former: Vec::new(),
             is_poisoned: false,
             _lock: lock,
         };
@@ -262,16 +268,15 @@ impl Log {
         if self.buffered_records == 0 {
             return Ok(());
         }
-        self.prepare_write(self.position.boots)?;
+        let offset = self.prepare_write(self.position.boots)?;
         self.trims = mem::take(&mut self.is_snapshot_buffered).then(|| self.marks.clone());
         let Some(writer) = self.writer.as_ref().filter(|_| overlaps) else {
-            return self.write();
+            return self.write(offset);
         };
         self.is_writing = true;
-        let mut next = mem::take(&mut self.spare);
+        let mut next = mem::take(&mut self.former);
         next.resize(FRAME_HEADER_BYTES, 0);
         let frames = mem::replace(&mut self.frame, next);
-        let offset = self.segment.advance(frames.len());
         writer.begin(Arc::clone(&self.segment.file), offset, frames);
         Ok(())
     }
@@ -285,8 +290,8 @@ impl Log {
             let Some((frames, written)) = self.writer.as_ref().and_then(|writer| writer.end(waits)) else {
                 return Ok(false);
             };
-            self.spare = frames;
-            self.spare.clear();
+            self.former = frames;
+            self.former.clear();
             self.is_writing = false;
             written?;
             self.is_poisoned = false;
@@ -305,13 +310,13 @@ impl Log {
 
     /// Makes the buffered records durable, if there are any, and the sum of everything.
     fn commit(&mut self, boots: u64) -> Result<(), LogError> {
-        self.prepare_write(boots)?;
-        self.write()
+        let offset = self.prepare_write(boots)?;
+        self.write(offset)
     }
 
     /// Makes frames of the buffered records, if there are any, and of the sum of everything. Until they are written the log
-    /// takes nothing more.
-    fn prepare_write(&mut self, boots: u64) -> Result<(), LogError> {
+    /// takes nothing more. Returns where they go.
+    fn prepare_write(&mut self, boots: u64) -> Result<u64, LogError> {
         let buffered = self.frame.len();
         let (records, sum) = self.close_write(boots);
         if let Err(error) = self.make_room() {
@@ -322,11 +327,14 @@ impl Log {
         self.is_poisoned = true; // until it has gone well
         self.seal_write(records, sum);
         self.position.boots = boots;
-        Ok(())
+        let offset = self.segment.place(&mut self.frame);
+        if self.writer.is_some() && self.segment.is_half_full(&self.options) {
+            self.spare.begin(&self.dir, self.options.segment_bytes);
+        }
+        Ok(offset)
     }
 
-    fn write(&mut self) -> Result<(), LogError> {
-        let offset = self.segment.advance(self.frame.len());
+    fn write(&mut self, offset: u64) -> Result<(), LogError> {
         segment::write_durably(&self.segment.file, &self.frame, offset)?;
         self.is_poisoned = false;
         self.frame.truncate(FRAME_HEADER_BYTES);
@@ -351,7 +359,10 @@ impl Log {
                 segment: self.segment.number + 1,
                 start: self.position,
             };
-            self.segment = Segment::create(&self.dir, &header)?;
+            self.segment = match self.spare.take() {
+                Some(file) => Segment::adopt(&self.dir, &header, file)?,
+                None => Segment::create(&self.dir, &header)?,
+            };
         }
         self.segment.fill_ahead(self.frame.len(), &self.options)
     }

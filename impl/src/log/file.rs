@@ -2,14 +2,19 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, fallocate, fdatasync, fsync};
+use rustix::fs::{FallocateFlags, OFlags, fallocate, fdatasync, fsync};
 use rustix::io::Errno;
 
 #[cfg(test)]
 use super::faults::{self, Call};
+
+/// A file is filled in pieces of so many bytes, none so long that a sync of the log would wait for it for long.
+const FILL_BYTES: usize = 256 << 10;
+/// What pieces of a file that do not go through the page cache begin at and consist of, in bytes.
+pub(super) const PAGE_BYTES: usize = 4096;
 
 /// A segment's file, open for writing.
 #[derive(Debug)]
@@ -30,6 +35,35 @@ impl DataFile {
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).open(&path)?;
         Ok(Self { path, file })
+    }
+
+    /// Creates it with so many bytes of zeros, whatever was there, and makes them durable. Its name is not. Ends early if it
+    /// does not go on.
+    ///
+    /// The zeros do not go through the page cache where the file system can do without: nobody will read them.
+    pub(super) fn create_filled(path: PathBuf, bytes: u64, goes_on: impl Fn() -> bool) -> io::Result<Self> {
+        let made = Self::create(path)?;
+        let direct = i32::try_from(OFlags::DIRECT.bits()).unwrap_or(0);
+        let direct = OpenOptions::new().write(true).custom_flags(direct).open(&made.path);
+        #[cfg(test)]
+        faults::call(Call::Write(made.path.clone(), 0, vec![0; usize::try_from(bytes).unwrap_or(0)]))?;
+        let room = vec![0; FILL_BYTES + PAGE_BYTES];
+        let zeros = &room[room.as_ptr().align_offset(PAGE_BYTES)..][..FILL_BYTES];
+        let mut offset = 0;
+        while offset < bytes {
+            if !goes_on() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let piece = &zeros[..usize::try_from(bytes - offset).unwrap_or(FILL_BYTES).min(FILL_BYTES)];
+            // A piece that is not a whole number of pages, or a file system that knows no other way, takes the page cache.
+            match &direct {
+                Ok(file) if piece.len().is_multiple_of(PAGE_BYTES) => file.write_all_at(piece, offset)?,
+                _ => made.file.write_all_at(piece, offset)?,
+            }
+            offset += piece.len() as u64;
+        }
+        made.sync()?;
+        Ok(made)
     }
 
     /// Its length in bytes.

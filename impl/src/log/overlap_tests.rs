@@ -1,12 +1,15 @@
-//! Syncs that overlap with what the log's owner does.
+//! Syncs that overlap with what the log's owner does, and segments that are made ahead.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use super::file::DataFile;
+use super::segment::path_of;
 use super::tests::{FILLED, PLAIN, Records, open, vote};
-use super::{Log, LogError};
+use super::{Log, LogError, LogOptions, format};
 
 /// How long the log's thread may take, on a machine with much else to do.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -66,4 +69,70 @@ fn a_write_that_fails_on_the_thread_is_told_once_and_the_log_takes_nothing_more(
     assert!(matches!(log.end_sync(false), Err(LogError::Disk { .. })));
     log.append(group, &record);
     assert!(matches!(log.sync(), Err(LogError::Poisoned { .. })));
+}
+
+/// Segments of two pages, so that a few records leave one.
+const SMALL: LogOptions = LogOptions { segment_bytes: 8192, zero_fill_bytes: 1024 };
+
+fn append_and_sync(log: &mut Log, records: &Records) {
+    for (group, record) in records {
+        log.append(*group, record);
+        log.sync().unwrap();
+    }
+}
+
+#[test]
+fn a_log_goes_on_in_a_segment_that_was_made_ahead_and_whose_rest_is_zeros() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), SMALL).unwrap();
+    let _woken = overlapping(&mut log);
+    let records: Records = (1..=60).map(|number| vote(number, 600)).collect();
+    let (mut adopted, begun) = (0, Instant::now());
+    for record in &records {
+        let former = log.segment.number;
+        append_and_sync(&mut log, &vec![record.clone()]);
+        if log.segment.number > former && !left_over(dir.path()).exists() {
+            let bytes = fs::read(path_of(dir.path(), log.segment.number)).unwrap();
+            let offset = usize::try_from(log.segment.offset).unwrap();
+            assert_eq!((bytes.len(), format::is_zero(&bytes[offset..])), (8192, true));
+            adopted += 1;
+        }
+        while log.segment.is_half_full(&SMALL) && !log.spare.is_there() {
+            assert!(begun.elapsed() < PATIENCE, "the next segment is not made");
+            thread::yield_now();
+        }
+    }
+    assert!(adopted > 3, "{adopted}");
+    drop(log);
+    assert_eq!(open(dir.path(), SMALL).unwrap().1.records, records);
+}
+
+#[test]
+fn a_log_goes_on_where_no_segment_can_be_made_ahead() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), SMALL).unwrap();
+    let _woken = overlapping(&mut log);
+    fs::create_dir(left_over(dir.path())).unwrap();
+    let records: Records = (1..=30).map(|number| vote(number, 600)).collect();
+    append_and_sync(&mut log, &records);
+    assert!(log.segment.number > 2);
+    drop(log);
+    fs::remove_dir(left_over(dir.path())).unwrap();
+    assert_eq!(open(dir.path(), SMALL).unwrap().1.records, records);
+}
+
+#[test]
+fn a_segment_that_was_made_ahead_and_not_begun_is_removed_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), SMALL).unwrap();
+    log.spare.make(dir.path(), SMALL.segment_bytes).unwrap();
+    append_and_sync(&mut log, &vec![vote(1, 30)]);
+    drop(log);
+    assert_eq!(fs::read(left_over(dir.path())).unwrap(), [0; 8192]);
+    assert_eq!(open(dir.path(), SMALL).unwrap().1.records, [vote(1, 30)]);
+    assert!(!left_over(dir.path()).exists());
+}
+
+fn left_over(dir: &Path) -> PathBuf {
+    dir.join("next.unfinished")
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::file::{self, DataFile};
+use super::file::{self, DataFile, PAGE_BYTES};
 use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, seed};
 use super::{Identity, LogError, LogOptions};
 
@@ -31,6 +31,8 @@ pub(super) struct Segment {
     pub(super) offset: u64,
     /// How long the file is, zeros written ahead included.
     file_bytes: u64,
+    /// Whether the zeros are on the disk and not in the page cache.
+    is_uncached: bool,
 }
 
 impl Segment {
@@ -48,8 +50,36 @@ impl Segment {
             seed: seed(header.identity, header.segment),
             offset,
             file_bytes: offset,
+            is_uncached: false,
         };
         sync_directory(dir)?; // or the file may be gone after a crash, with all that it holds
+        Ok(segment)
+    }
+
+    /// Makes the segment of `header` of a file that is filled with zeros.
+    pub(super) fn adopt(dir: &Path, header: &SegmentHeader, spare: DataFile) -> Result<Self, LogError> {
+        let file_bytes = spare.bytes().map_err(LogError::disk(&spare.path, 0, "read the file's length"))?;
+        let mut segment = Self {
+            number: header.segment,
+            seed: seed(header.identity, header.segment),
+            offset: 0,
+            file_bytes,
+            is_uncached: true,
+            file: Arc::new(spare),
+        };
+        let mut header_bytes = header.encode().to_vec();
+        segment.place(&mut header_bytes);
+        write_durably(&segment.file, &header_bytes, 0)?;
+        let path = path_of(dir, header.segment);
+        file::rename(&segment.file.path, &path).map_err(LogError::disk(
+            &path,
+            0,
+            "rename the segment to its name",
+        ))?;
+        sync_directory(dir)?;
+        if let Some(file) = Arc::get_mut(&mut segment.file) {
+            file.path = path;
+        }
         Ok(segment)
     }
 
@@ -73,7 +103,14 @@ impl Segment {
             file.cut(offset).map_err(LogError::disk(&path, offset, "cut off the torn write"))?;
         }
         let file_bytes = file.bytes().map_err(LogError::disk(&path, 0, "read the segment's length"))?;
-        let segment = Self { file: Arc::new(file), number, seed: seed(identity, number), offset, file_bytes };
+        let segment = Self {
+            file: Arc::new(file),
+            number,
+            seed: seed(identity, number),
+            offset,
+            file_bytes,
+            is_uncached: false,
+        };
         write_durably(&segment.file, last_write, offset - last_write.len() as u64)?;
         sync_directory(dir)?;
         Ok(segment)
@@ -83,6 +120,11 @@ impl Segment {
     /// than a segment has one to itself.
     pub(super) fn is_full(&self, frame_bytes: usize, options: &LogOptions) -> bool {
         self.offset > SEGMENT_HEADER_BYTES as u64 && self.offset + frame_bytes as u64 > options.segment_bytes
+    }
+
+    /// Whether so much is written that the next segment may be made ready.
+    pub(super) fn is_half_full(&self, options: &LogOptions) -> bool {
+        self.offset > options.segment_bytes / 2
     }
 
     /// Appends zeros to the file if a write of `bytes` bytes would reach beyond its end: overwriting what the file has
@@ -104,10 +146,15 @@ impl Segment {
         Ok(())
     }
 
-    /// Goes on to where the frames behind so many bytes go. Returns where these do.
-    pub(super) fn advance(&mut self, bytes: usize) -> u64 {
+    /// Says where what is written next goes. Where the zeros behind are not in the page cache it is filled up with some
+    /// to the end of a page: else the rest of the page would have to be read first.
+    pub(super) fn place(&mut self, bytes: &mut Vec<u8>) -> u64 {
         let offset = self.offset;
-        self.offset += bytes as u64;
+        self.offset += bytes.len() as u64;
+        if self.is_uncached {
+            let filled = self.offset.next_multiple_of(PAGE_BYTES as u64).min(self.file_bytes);
+            bytes.resize(bytes.len() + usize::try_from(filled.saturating_sub(self.offset)).unwrap_or(0), 0);
+        }
         self.file_bytes = self.file_bytes.max(self.offset);
         offset
     }
