@@ -22,6 +22,7 @@ mod begin;
 mod crash_tests;
 #[cfg(test)]
 mod damage_tests;
+mod direct;
 mod error;
 mod examine;
 #[cfg(test)]
@@ -49,7 +50,6 @@ use std::fs::File;
 use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 pub use begin::set_aside;
 pub use error::{Damage, LogError};
@@ -58,12 +58,12 @@ use format::{FRAME_HEADER_BYTES, FrameKind, Label, Position, SegmentHeader};
 pub use gaps::Gap;
 pub use lock::Holder;
 use replay::Replay;
-use segment::Segment;
+use segment::{Place, Segment};
 use snapshots::Marks;
 use spare::Spare;
 use sum::Words;
 pub(crate) use sum::stand_in;
-use writer::Writer;
+use writer::{Write, Writer};
 
 use crate::payload::Payload;
 
@@ -268,16 +268,16 @@ impl Log {
         if self.buffered_records == 0 {
             return Ok(());
         }
-        let offset = self.prepare_write(self.position.boots)?;
+        let place = self.prepare_write(self.position.boots)?;
         self.trims = mem::take(&mut self.is_snapshot_buffered).then(|| self.marks.clone());
         let Some(writer) = self.writer.as_ref().filter(|_| overlaps) else {
-            return self.write(offset);
+            return self.write(place);
         };
         self.is_writing = true;
         let mut next = mem::take(&mut self.former);
         next.resize(FRAME_HEADER_BYTES, 0);
         let frames = mem::replace(&mut self.frame, next);
-        writer.begin(Arc::clone(&self.segment.file), offset, frames);
+        writer.begin(Write { place, frames });
         Ok(())
     }
 
@@ -287,13 +287,16 @@ impl Log {
     /// If the write or the sync failed, as [`Log::begin_sync`] says.
     pub fn end_sync(&mut self, waits: bool) -> Result<bool, LogError> {
         if self.is_writing {
-            let Some((frames, written)) = self.writer.as_ref().and_then(|writer| writer.end(waits)) else {
+            let Some((Write { place, frames }, written)) =
+                self.writer.as_ref().and_then(|writer| writer.end(waits))
+            else {
                 return Ok(false);
             };
             self.former = frames;
             self.former.clear();
             self.is_writing = false;
             written?;
+            self.segment.go_on_behind(place);
             self.is_poisoned = false;
         }
         if let Some(marks) = self.trims.take() {
@@ -310,13 +313,13 @@ impl Log {
 
     /// Makes the buffered records durable, if there are any, and the sum of everything.
     fn commit(&mut self, boots: u64) -> Result<(), LogError> {
-        let offset = self.prepare_write(boots)?;
-        self.write(offset)
+        let place = self.prepare_write(boots)?;
+        self.write(place)
     }
 
     /// Makes frames of the buffered records, if there are any, and of the sum of everything. Until they are written the log
     /// takes nothing more. Returns where they go.
-    fn prepare_write(&mut self, boots: u64) -> Result<u64, LogError> {
+    fn prepare_write(&mut self, boots: u64) -> Result<Place, LogError> {
         let buffered = self.frame.len();
         let (records, sum) = self.close_write(boots);
         if let Err(error) = self.make_room() {
@@ -327,15 +330,16 @@ impl Log {
         self.is_poisoned = true; // until it has gone well
         self.seal_write(records, sum);
         self.position.boots = boots;
-        let offset = self.segment.place(&mut self.frame);
+        let place = self.segment.place(self.frame.len());
         if self.writer.is_some() && self.segment.is_half_full(&self.options) {
             self.spare.begin(&self.dir, self.options.segment_bytes);
         }
-        Ok(offset)
+        Ok(place)
     }
 
-    fn write(&mut self, offset: u64) -> Result<(), LogError> {
-        segment::write_durably(&self.segment.file, &self.frame, offset)?;
+    fn write(&mut self, mut place: Place) -> Result<(), LogError> {
+        place.write(&self.frame)?;
+        self.segment.go_on_behind(place);
         self.is_poisoned = false;
         self.frame.truncate(FRAME_HEADER_BYTES);
         Ok(())

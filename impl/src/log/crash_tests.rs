@@ -194,13 +194,21 @@ fn assert_starts(dir: &Path, what: &str) {
 
 #[test]
 fn power_may_fail_after_any_system_call_and_nothing_acknowledged_is_lost() {
-    power_may_fail(|_, _| {});
+    power_may_fail(OPTIONS, 12, |_, _| {});
+}
+
+#[test]
+fn power_may_fail_after_any_system_call_also_where_whole_pages_are_written() {
+    let options = LogOptions { segment_bytes: 8192, zero_fill_bytes: 8192 };
+    let calls = power_may_fail(options, 60, |_, _| {});
+    let pages = |call: &&Call| matches!(call, Call::Write(_, offset, bytes) if offset % 4096 == 0 && bytes.len() % 4096 == 0);
+    assert!(calls.iter().filter(pages).count() > 50, "past the page cache");
 }
 
 #[test]
 fn power_may_fail_after_any_system_call_also_where_the_next_segment_was_made_ahead() {
     let mut adopted = 0;
-    power_may_fail(|log, home| {
+    power_may_fail(OPTIONS, 12, |log, home| {
         if !log.spare.is_there() {
             log.spare.make(home, OPTIONS.segment_bytes).unwrap();
             adopted += 1;
@@ -209,13 +217,18 @@ fn power_may_fail_after_any_system_call_also_where_the_next_segment_was_made_ahe
     assert!(adopted > 3, "the run goes on with segments that were made ahead");
 }
 
-/// Lets power fail after each call of a run, in which something is done `after_each` record.
-fn power_may_fail(mut after_each: impl FnMut(&mut Log, &Path)) {
+/// Lets power fail after each call of a run of so many records, in which something is done `after_each` one. The calls.
+fn power_may_fail(
+    options: LogOptions,
+    records: u64,
+    mut after_each: impl FnMut(&mut Log, &Path),
+) -> Vec<Call> {
     let home = tempfile::tempdir().unwrap();
     faults::begin();
-    let (mut log, _) = open(home.path()).unwrap();
+    begun(home.path(), IDENTITY).unwrap();
+    let (mut log, _) = Log::open_with(home.path(), IDENTITY, options).unwrap();
     let mut acknowledged_by = vec![];
-    for number in 1..13 {
+    for number in 1..=records {
         write(&mut log, number..number + 1).unwrap();
         acknowledged_by.push(faults::calls().len());
         after_each(&mut log, home.path());
@@ -232,6 +245,7 @@ fn power_may_fail(mut after_each: impl FnMut(&mut Log, &Path)) {
         dirs.iter().for_each(|dir| assert_recovers(dir.path(), acknowledged, &what));
         assert_starts(dirs[made % dirs.len()].path(), &what);
     }
+    calls
 }
 
 #[test]

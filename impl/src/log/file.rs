@@ -2,19 +2,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, OFlags, fallocate, fdatasync, fsync};
-use rustix::io::Errno;
+use rustix::fs::{fdatasync, fsync};
 
+use super::direct;
 #[cfg(test)]
 use super::faults::{self, Call};
-
-/// A file is filled in pieces of so many bytes, none so long that a sync of the log would wait for it for long.
-const FILL_BYTES: usize = 256 << 10;
-/// What pieces of a file that do not go through the page cache begin at and consist of, in bytes.
-pub(super) const PAGE_BYTES: usize = 4096;
 
 /// A segment's file, open for writing.
 #[derive(Debug)]
@@ -39,31 +34,16 @@ impl DataFile {
 
     /// Creates it with so many bytes of zeros, whatever was there, and makes them durable. Its name is not. Ends early if it
     /// does not go on.
-    ///
-    /// The zeros do not go through the page cache where the file system can do without: nobody will read them.
     pub(super) fn create_filled(path: PathBuf, bytes: u64, goes_on: impl Fn() -> bool) -> io::Result<Self> {
         let made = Self::create(path)?;
-        let direct = i32::try_from(OFlags::DIRECT.bits()).unwrap_or(0);
-        let direct = OpenOptions::new().write(true).custom_flags(direct).open(&made.path);
-        #[cfg(test)]
-        faults::call(Call::Write(made.path.clone(), 0, vec![0; usize::try_from(bytes).unwrap_or(0)]))?;
-        let room = vec![0; FILL_BYTES + PAGE_BYTES];
-        let zeros = &room[room.as_ptr().align_offset(PAGE_BYTES)..][..FILL_BYTES];
-        let mut offset = 0;
-        while offset < bytes {
-            if !goes_on() {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            let piece = &zeros[..usize::try_from(bytes - offset).unwrap_or(FILL_BYTES).min(FILL_BYTES)];
-            // A piece that is not a whole number of pages, or a file system that knows no other way, takes the page cache.
-            match &direct {
-                Ok(file) if piece.len().is_multiple_of(PAGE_BYTES) => file.write_all_at(piece, offset)?,
-                _ => made.file.write_all_at(piece, offset)?,
-            }
-            offset += piece.len() as u64;
-        }
+        direct::fill(&made.path, &made.file, 0, bytes, goes_on)?;
         made.sync()?;
         Ok(made)
+    }
+
+    /// Fills it with zeros from one place to another, which is its end from then on. They are not durable.
+    pub(super) fn fill(&self, from: u64, to: u64) -> io::Result<()> {
+        direct::fill(&self.path, &self.file, from, to, || true)
     }
 
     /// Its length in bytes.
@@ -76,16 +56,6 @@ impl DataFile {
         #[cfg(test)]
         faults::call(Call::Cut(self.path.clone(), bytes))?;
         self.file.set_len(bytes)
-    }
-
-    /// Gives it room behind its end, which reads as zeros.
-    pub(super) fn reserve(&self, bytes: usize, offset: u64) -> io::Result<()> {
-        #[cfg(test)]
-        faults::call(Call::Write(self.path.clone(), offset, vec![0; bytes]))?;
-        match fallocate(&self.file, FallocateFlags::empty(), offset, bytes as u64) {
-            Err(Errno::NOSYS | Errno::OPNOTSUPP) => self.file.write_all_at(&vec![0; bytes], offset),
-            made => Ok(made?),
-        }
     }
 
     /// Makes what was written durable.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::file::{self, DataFile, PAGE_BYTES};
+use super::direct::{Direct, PAGE_BYTES};
+use super::file::{self, DataFile};
 use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, seed};
 use super::{Identity, LogError, LogOptions};
 
@@ -16,10 +17,6 @@ use super::{Identity, LogError, LogOptions};
 const UNREADABLE: u8 = 0xEE;
 /// What is given up at once where the disk refuses to read, in bytes.
 const BLOCK_BYTES: usize = 4096;
-/// Room for a write of so many bytes is asked of the file system instead of being written: written twice, a long write
-/// would cost more than the change of the file that this makes of it.
-const RESERVED_WRITE_BYTES: usize = 64 << 10;
-
 /// The last file of a log.
 #[derive(Debug)]
 pub(super) struct Segment {
@@ -31,8 +28,36 @@ pub(super) struct Segment {
     pub(super) offset: u64,
     /// How long the file is, zeros written ahead included.
     file_bytes: u64,
-    /// Whether the zeros are on the disk and not in the page cache.
-    is_uncached: bool,
+    /// The quicker way to write it, if there is one; with the [`Place`] while something is being written.
+    direct: Option<Direct>,
+}
+
+/// Where a write goes, and how.
+#[derive(Debug)]
+pub(super) struct Place {
+    file: Arc<DataFile>,
+    direct: Option<Direct>,
+    offset: u64,
+    /// Whether the file has zeros up to the end of the last page.
+    is_room: bool,
+}
+
+impl Place {
+    /// One write and one sync, or both in one; neither is tried again. After a failed sync the operating system may have
+    /// dropped what it could not write, so a second sync that succeeds proves nothing.
+    pub(super) fn write(&mut self, frames: &[u8]) -> Result<(), LogError> {
+        let path = &self.file.path;
+        if let Some(direct) = &mut self.direct
+            && direct.write(frames, self.offset, self.is_room).map_err(LogError::disk(
+                path,
+                self.offset,
+                "write and sync",
+            ))?
+        {
+            return Ok(());
+        }
+        write_durably(&self.file, frames, self.offset)
+    }
 }
 
 impl Segment {
@@ -45,12 +70,12 @@ impl Segment {
         file.sync().map_err(LogError::disk(&path, 0, "sync what was written"))?;
         let offset = SEGMENT_HEADER_BYTES as u64;
         let segment = Self {
+            direct: Direct::open(&path, &header_bytes),
             file: Arc::new(file),
             number: header.segment,
             seed: seed(header.identity, header.segment),
             offset,
             file_bytes: offset,
-            is_uncached: false,
         };
         sync_directory(dir)?; // or the file may be gone after a crash, with all that it holds
         Ok(segment)
@@ -59,28 +84,24 @@ impl Segment {
     /// Makes the segment of `header` of a file that is filled with zeros.
     pub(super) fn adopt(dir: &Path, header: &SegmentHeader, spare: DataFile) -> Result<Self, LogError> {
         let file_bytes = spare.bytes().map_err(LogError::disk(&spare.path, 0, "read the file's length"))?;
-        let mut segment = Self {
+        let header_bytes = header.encode();
+        let is_room = file_bytes >= PAGE_BYTES as u64;
+        let mut place =
+            Place { direct: Direct::open(&spare.path, &[]), file: Arc::new(spare), offset: 0, is_room };
+        place.write(&header_bytes)?;
+        let path = path_of(dir, header.segment);
+        let renamed = file::rename(&place.file.path, &path);
+        renamed.map_err(LogError::disk(&path, 0, "rename the segment to its name"))?;
+        sync_directory(dir)?;
+        let file = DataFile::open(path.clone()).map_err(LogError::disk(&path, 0, "open the segment"))?;
+        Ok(Self {
+            direct: Direct::open(&path, &header_bytes),
+            file: Arc::new(file),
             number: header.segment,
             seed: seed(header.identity, header.segment),
-            offset: 0,
+            offset: header_bytes.len() as u64,
             file_bytes,
-            is_uncached: true,
-            file: Arc::new(spare),
-        };
-        let mut header_bytes = header.encode().to_vec();
-        segment.place(&mut header_bytes);
-        write_durably(&segment.file, &header_bytes, 0)?;
-        let path = path_of(dir, header.segment);
-        file::rename(&segment.file.path, &path).map_err(LogError::disk(
-            &path,
-            0,
-            "rename the segment to its name",
-        ))?;
-        sync_directory(dir)?;
-        if let Some(file) = Arc::get_mut(&mut segment.file) {
-            file.path = path;
-        }
-        Ok(segment)
+        })
     }
 
     /// Opens the segment whose next frame goes to `offset`, and cuts off what comes after if it is `torn`.
@@ -103,17 +124,11 @@ impl Segment {
             file.cut(offset).map_err(LogError::disk(&path, offset, "cut off the torn write"))?;
         }
         let file_bytes = file.bytes().map_err(LogError::disk(&path, 0, "read the segment's length"))?;
-        let segment = Self {
-            file: Arc::new(file),
-            number,
-            seed: seed(identity, number),
-            offset,
-            file_bytes,
-            is_uncached: false,
-        };
-        write_durably(&segment.file, last_write, offset - last_write.len() as u64)?;
+        write_durably(&file, last_write, offset - last_write.len() as u64)?;
         sync_directory(dir)?;
-        Ok(segment)
+        let direct = last_page(&path, offset).ok().and_then(|page| Direct::open(&path, &page));
+        let file = Arc::new(file);
+        Ok(Self { file, number, seed: seed(identity, number), offset, file_bytes, direct })
     }
 
     /// Whether the segment is to be left before a frame of `frame_bytes` is written. A frame that is longer
@@ -134,40 +149,41 @@ impl Segment {
         let end = self.offset + bytes as u64;
         if end > self.file_bytes && options.zero_fill_bytes > 0 {
             let filled = filled_end(end, options);
-            let (path, room) = (&self.file.path, usize::try_from(filled - self.file_bytes).unwrap_or(0));
-            let made = if bytes < RESERVED_WRITE_BYTES {
-                self.file.write_all_at(&vec![0; room], self.file_bytes)
-            } else {
-                self.file.reserve(room, self.file_bytes)
-            };
-            made.map_err(LogError::room(path, self.file_bytes, "write"))?;
+            let filling = self.file.fill(self.file_bytes, filled);
+            filling.map_err(LogError::room(&self.file.path, self.file_bytes, "write"))?;
             self.file_bytes = filled;
         }
         Ok(())
     }
 
-    /// Says where what is written next goes. Where the zeros behind are not in the page cache it is filled up with some
-    /// to the end of a page: else the rest of the page would have to be read first.
-    pub(super) fn place(&mut self, bytes: &mut Vec<u8>) -> u64 {
+    /// Where the next so many bytes go. [`Self::go_on_behind`] must follow when they are written.
+    pub(super) fn place(&mut self, bytes: usize) -> Place {
         let offset = self.offset;
-        self.offset += bytes.len() as u64;
-        if self.is_uncached {
-            let filled = self.offset.next_multiple_of(PAGE_BYTES as u64).min(self.file_bytes);
-            bytes.resize(bytes.len() + usize::try_from(filled.saturating_sub(self.offset)).unwrap_or(0), 0);
-        }
+        self.offset += bytes as u64;
+        let is_room = self.offset.next_multiple_of(PAGE_BYTES as u64) <= self.file_bytes;
         self.file_bytes = self.file_bytes.max(self.offset);
-        offset
+        Place { file: Arc::clone(&self.file), direct: self.direct.take(), offset, is_room }
+    }
+
+    /// What was to be written is.
+    pub(super) fn go_on_behind(&mut self, place: Place) {
+        self.direct = place.direct;
     }
 }
 
-/// One write and one sync; neither is tried again. After a failed sync the operating system may have
-/// dropped what it could not write, so a second sync that succeeds proves nothing.
-pub(super) fn write_durably(file: &DataFile, bytes: &[u8], offset: u64) -> Result<(), LogError> {
+fn write_durably(file: &DataFile, bytes: &[u8], offset: u64) -> Result<(), LogError> {
     let path = &file.path;
     file.write_all_at(bytes, offset).map_err(LogError::disk(path, offset, "write"))?;
     file.sync().map_err(LogError::disk(path, offset, "sync what was written"))
 }
 
+/// What is written of the page in which `offset` lies, before it.
+fn last_page(path: &Path, offset: u64) -> io::Result<Vec<u8>> {
+    let written = offset % PAGE_BYTES as u64;
+    let mut page = vec![0; usize::try_from(written).unwrap_or(0)];
+    fs::File::open(path)?.read_exact_at(&mut page, offset - written)?;
+    Ok(page)
+}
 /// Up to where a file is filled with zeros when a write that ends at `end` does not fit into it.
 fn filled_end(end: u64, options: &LogOptions) -> u64 {
     end.next_multiple_of(options.zero_fill_bytes).min(options.segment_bytes).max(end)

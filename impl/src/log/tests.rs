@@ -126,7 +126,7 @@ pub(super) fn left_of<'a>(written: &'a Records, found: &Records) -> Vec<&'a (u16
 }
 
 #[test]
-fn room_for_a_long_write_is_reserved_and_holds_nothing_but_zeros_behind_it() {
+fn there_is_room_for_a_long_write_and_nothing_but_zeros_behind_it() {
     let dir = tempfile::tempdir().unwrap();
     let options = LogOptions { zero_fill_bytes: 256 << 10, ..FILLED };
     let records: Records =

@@ -1,26 +1,24 @@
 //! A thread that writes and syncs while the log's owner goes on.
 
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::thread::{self, JoinHandle};
 use std::{fmt, io};
 
 use super::LogError;
-use super::file::DataFile;
-use super::segment::write_durably;
+use super::segment::Place;
 
 /// What is called on the thread when a write has ended.
 pub(super) type Wake = Box<dyn Fn() + Send>;
 
 /// A write on its way: sealed frames, and where they go.
-struct Write {
-    file: Arc<DataFile>,
-    offset: u64,
-    frames: Vec<u8>,
+#[derive(Debug)]
+pub(super) struct Write {
+    pub(super) place: Place,
+    pub(super) frames: Vec<u8>,
 }
 
-/// The bytes that were written, for their allocation, and what came of it.
-pub(super) type Written = (Vec<u8>, Result<(), LogError>);
+/// A write that is over, and what came of it.
+pub(super) type Written = (Write, Result<(), LogError>);
 
 /// The thread. Dropping this waits for the write that is under way.
 pub(super) struct Writer {
@@ -35,9 +33,9 @@ impl Writer {
         let (writes, to_write) = mpsc::channel::<Write>();
         let (tell, written) = mpsc::channel();
         let run = move || {
-            for Write { file, offset, frames } in to_write {
-                let result = write_durably(&file, &frames, offset);
-                if tell.send((frames, result)).is_err() {
+            for mut write in to_write {
+                let result = write.place.write(&write.frames);
+                if tell.send((write, result)).is_err() {
                     return; // Nobody wants to know any more.
                 }
                 wake();
@@ -48,10 +46,10 @@ impl Writer {
     }
 
     /// Hands over a write. The one before must have ended.
-    pub(super) fn begin(&self, file: Arc<DataFile>, offset: u64, frames: Vec<u8>) {
+    pub(super) fn begin(&self, write: Write) {
         if let Some(writes) = &self.writes {
             // It fails only if the thread has panicked, which `end` tells.
-            let _ = writes.send(Write { file, offset, frames });
+            let _ = writes.send(write);
         }
     }
 
