@@ -176,7 +176,7 @@ impl Processes {
         }
         let processes: Vec<_> = self.children.iter().map(Child::id).collect();
         let counter = match work.kind {
-            Kind::Syncs => Some(Counter::attach(&processes, place.data())?),
+            Kind::Syncs => Some(Counter::attach(&processes, place.data(), false)?),
             Kind::Updates | Kind::Reads | Kind::FailOver => None,
         };
         let mut load = Running(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(failed)?);

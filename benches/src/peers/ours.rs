@@ -31,7 +31,7 @@ pub(super) fn measure(work: &Work, keys: bool, place: &Place) -> Result<Outcome,
         fill(&destination).map_err(|error| Failure::new(Exit::Runtime, error))?;
     }
     let counter = match work.kind {
-        Kind::Syncs => Some(Counter::attach(&servers.process_ids(), place.data())?),
+        Kind::Syncs => Some(Counter::attach(&servers.process_ids(), place.data(), true)?),
         Kind::Updates | Kind::Reads | Kind::FailOver => None,
     };
     let mut killed = Ok(());

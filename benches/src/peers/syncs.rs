@@ -10,7 +10,10 @@ use cluster::exit::{Exit, Failure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::NamedTempFile;
 
+/// What makes files durable, and writes that do if the file was opened so: Leasehold writes its log with `O_DSYNC`, and to
+/// no other file while it serves updates.
 const CALLS: &str = "fsync,fdatasync,sync_file_range,msync,syncfs";
+const DURABLE_WRITES: &str = "pwrite64";
 /// How long `strace` may take to attach to all threads.
 const ATTACHED_AFTER: Duration = Duration::from_millis(300);
 
@@ -21,11 +24,12 @@ pub(super) struct Counter {
 }
 
 impl Counter {
-    /// Counts from now on what these processes and all their threads sync.
-    pub(super) fn attach(processes: &[u32], within: &Path) -> Result<Self, Failure> {
+    /// Counts from now on what these processes and all their threads sync, and their writes at an offset if those sync, too.
+    pub(super) fn attach(processes: &[u32], within: &Path, writes_sync: bool) -> Result<Self, Failure> {
         let summary = NamedTempFile::new_in(within).map_err(|error| failed(&error))?;
         let mut command = Command::new("strace");
-        command.args(["--follow-forks", "--summary-only", "--quiet=attach", "--trace", CALLS, "--output"]);
+        let traced = if writes_sync { format!("{CALLS},{DURABLE_WRITES}") } else { CALLS.into() };
+        command.args(["--follow-forks", "--summary-only", "--quiet=attach", "--trace", &traced, "--output"]);
         command.arg(summary.path());
         for process in processes {
             command.arg(format!("--attach={process}"));
@@ -61,7 +65,7 @@ fn failed(error: &dyn std::fmt::Display) -> Failure {
 fn calls(summary: &str) -> u64 {
     let count = |line: &str| {
         let columns: Vec<_> = line.split_whitespace().collect();
-        let counted = CALLS.split(',').any(|call| columns.last() == Some(&call));
+        let counted = CALLS.split(',').chain([DURABLE_WRITES]).any(|call| columns.last() == Some(&call));
         counted.then(|| columns.get(3)?.parse::<u64>().ok()).flatten()
     };
     summary.lines().filter_map(count).sum()

@@ -58,7 +58,7 @@ impl System {
     pub(super) fn storage(self) -> &'static str {
         match self {
             Self::Leasehold | Self::LeaseholdKeys => {
-                "its own log in files filled with zeros; fdatasync before every acknowledgement, one for all that came in"
+                "its own log in files filled with zeros; one write with O_DSYNC, past the page cache, for all that came in, before every acknowledgement"
             }
             Self::Etcd => {
                 "its own write-ahead log; fdatasync before every acknowledgement, one for all that came in"
