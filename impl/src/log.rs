@@ -237,8 +237,7 @@ impl Log {
         Ok(())
     }
 
-    /// Makes every record that was appended so far durable, with one write and one `fdatasync`; does nothing
-    /// if there is none.
+    /// Makes every record that was appended so far durable, all at once; does nothing if there is none.
     ///
     /// # Errors
     /// As [`Log::begin_sync`] and [`Log::end_sync`].
@@ -247,8 +246,7 @@ impl Log {
         self.end_sync(true).map(|_| ())
     }
 
-    /// Begins to make every record that was appended so far durable, with one write and one `fdatasync`; does nothing
-    /// if there is none. The sync before must be over. If it `overlaps`, and [`Log::write_behind`] was called, this
+    /// Begins to make every record that was appended so far durable, all at once; does nothing if there is none. The sync before must be over. If it `overlaps`, and [`Log::write_behind`] was called, this
     /// returns while a thread works on it; else it is over when this returns.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ use super::{Identity, LogError, LogOptions};
 const UNREADABLE: u8 = 0xEE;
 /// What is given up at once where the disk refuses to read, in bytes.
 const BLOCK_BYTES: usize = 4096;
+
 /// The last file of a log.
 #[derive(Debug)]
 pub(super) struct Segment {
