@@ -81,6 +81,8 @@ pub(super) struct Hardware {
     pub(super) full_until: i64,
     /// The next sync is stuck for a while.
     pub(super) stalls: bool,
+    /// Until then no sync ends, and the server may go on.
+    pub(super) hangs_until: i64,
     /// Until then the network card takes nothing.
     clogged_until: i64,
     pub(super) records_lost: u64,
@@ -119,6 +121,7 @@ impl Hardware {
             refuses_until: 0,
             full_until: 0,
             stalls: false,
+            hangs_until: 0,
             clogged_until: 0,
             records_lost: 0,
             records_rotten: 0,
@@ -358,8 +361,8 @@ impl Disk for SimDisk {
         }
         let longest = hardware.longest_sync();
         let took = hardware.rng.part_of(longest);
-        let mut ends = hardware.world + hardware.ahead.0 + took.0;
-        if hardware.rng.percent(50) {
+        let mut ends = (hardware.world + hardware.ahead.0 + took.0).max(hardware.hangs_until);
+        if hardware.rng.percent(50) && hardware.world >= hardware.hangs_until {
             hardware.ahead = Span(hardware.ahead.0 + took.0);
             ends = hardware.world + hardware.ahead.0;
         }

@@ -90,6 +90,24 @@ pub(super) fn calm(faults_for_ms: i64) -> World {
     world
 }
 
+#[test]
+fn updates_go_on_while_the_disk_of_the_leader_or_a_follower_hangs_for_a_while() {
+    for with_leader in [true, false] {
+        let mut world = calm(10_000);
+        run_until(&mut world, 5_000);
+        let leader = world.leader.expect("somebody leads");
+        let hanging = if with_leader { leader } else { (leader + 1) % 3 };
+        world.servers[hanging].hardware.borrow_mut().hangs_until = millis(8_000).0;
+        run_until(&mut world, 5_200);
+        let before = world.findings.acknowledged;
+        run_until(&mut world, 7_800);
+        let meanwhile = world.findings.acknowledged - before;
+        assert!(meanwhile > 5, "{meanwhile} updates; the leader's disk: {with_leader}");
+        let findings = world.run().unwrap();
+        assert_eq!(findings.leader_changes, 0, "{findings:?}");
+    }
+}
+
 /// The highest view that any server has promised.
 fn highest_view(world: &World) -> View {
     let drivers = world.servers.iter().filter_map(|server| server.driver.as_ref());
