@@ -122,13 +122,12 @@ impl<V: Value, R: Rules> Replica<V, R> {
     pub(crate) fn enqueue(&mut self, command: Command<V>, effects: &mut Effects<V>) -> bool {
         let Role::Leading(leading) = &mut self.role else { return false };
         let Some(request) = command.request() else { return false };
-        if leading.in_hand.contains(&request) {
+        if leading.pending.len() >= self.config.waiting_max {
+            return leading.in_hand.contains(&request);
+        }
+        if !leading.in_hand.insert(request) {
             return true;
         }
-        if leading.pending.len() >= self.config.waiting_max {
-            return false;
-        }
-        leading.in_hand.insert(request);
         leading.pending.push_back(command);
         self.propose_pending(effects);
         true

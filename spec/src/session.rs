@@ -1,7 +1,7 @@
 //! Client sessions (4.1.1): which update of a client was applied last, so that a retry is answered and
 //! not applied again. The table is a function of the applied slots, hence the same at every server.
 
-use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,33 +17,49 @@ struct Session {
     used: Slot,
 }
 
-/// The open sessions.
+/// The open sessions, by id: a list, because a new one mostly comes last, and every update looks one up.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct Sessions(BTreeMap<SessionId, Session>);
+#[serde(from = "Vec<(SessionId, Session)>")] // In order and without repetition, whatever is read.
+pub struct Sessions(Vec<(SessionId, Session)>);
+
+impl From<Vec<(SessionId, Session)>> for Sessions {
+    fn from(mut sessions: Vec<(SessionId, Session)>) -> Self {
+        sessions.sort_by_key(|&(id, _)| id);
+        sessions.dedup_by_key(|&mut (id, _)| id);
+        Self(sessions)
+    }
+}
 
 impl Sessions {
     /// The last sequence number that was applied in a session; none for one that is not open.
     pub fn last(&self, session: SessionId) -> Option<u64> {
-        self.0.get(&session).map(|session| session.sequence)
+        self.place(session).ok().map(|at| self.0[at].1.sequence)
     }
 
     /// Opens the session of `slot`; returns the one that had to make room, if the table held `limit`.
     pub(crate) fn open(&mut self, slot: Slot, limit: usize) -> Option<SessionId> {
         let evicted = (self.0.len() >= limit)
-            .then(|| self.0.iter().min_by_key(|(_, session)| session.used).map(|(&id, _)| id))
-            .flatten();
-        if let Some(id) = evicted {
-            self.0.remove(&id);
+            .then(|| (0..self.0.len()).min_by_key(|&at| self.0[at].1.used))
+            .flatten()
+            .map(|at| self.0.remove(at).0);
+        let opened = (SessionId(slot), Session { sequence: 0, used: slot });
+        match self.place(opened.0) {
+            Ok(at) => self.0[at] = opened,
+            Err(at) => self.0.insert(at, opened),
         }
-        self.0.insert(SessionId(slot), Session { sequence: 0, used: slot });
         evicted
     }
 
     /// Notes that an update was applied.
     pub(crate) fn applied(&mut self, session: SessionId, sequence: u64, slot: Slot) {
-        if let Some(session) = self.0.get_mut(&session) {
-            *session = Session { sequence, used: slot };
+        if let Ok(at) = self.place(session) {
+            self.0[at].1 = Session { sequence, used: slot };
         }
+    }
+
+    /// Where a session stands, or would.
+    fn place(&self, session: SessionId) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&session, |&(id, _)| id)
     }
 }
 
@@ -62,6 +78,15 @@ mod tests {
         sessions.applied(FIRST, 1, Slot(3));
         assert_eq!(sessions.open(Slot(4), 2), Some(SECOND));
         assert_eq!((sessions.last(FIRST), sessions.last(SECOND)), (Some(1), None));
+    }
+
+    #[test]
+    fn sessions_that_are_read_in_any_order_are_found() {
+        let [first, second] = [1, 2].map(|sequence| Session { sequence, used: Slot(9) });
+        let read = Vec::from([(SECOND, second), (FIRST, first), (SECOND, second)]);
+        let sessions = Sessions::from(read);
+        assert_eq!((sessions.last(FIRST), sessions.last(SECOND)), (Some(1), Some(2)));
+        assert_eq!(sessions.0.len(), 2);
     }
 
     #[test]

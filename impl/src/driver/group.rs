@@ -1,6 +1,7 @@
 //! One Paxos group at a node: its replica, its state machine, and who waits for what.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 
@@ -49,7 +50,7 @@ pub(super) struct Group<S> {
     /// The latest result of each session, and its slot.
     results: BTreeMap<SessionId, (Slot, Payload)>,
     /// Who asked, and when first.
-    requests: BTreeMap<RequestId, (Asker, LocalTime)>,
+    requests: HashMap<RequestId, (Asker, LocalTime)>,
     reads: BTreeMap<ReadId, (Asker, Payload)>,
     last_read: ReadId,
     /// Effects that wait until the batch is written: the state machine's and the clients' part.
@@ -81,7 +82,7 @@ impl<S: StateMachine> Group<S> {
             machine,
             applied: Applied::default(),
             results: BTreeMap::new(),
-            requests: BTreeMap::new(),
+            requests: HashMap::new(),
             reads: BTreeMap::new(),
             last_read: 0,
             later: Vec::new(),
@@ -122,8 +123,10 @@ impl<S: StateMachine> Group<S> {
 
     /// Notes who asked for a request; a repeated one is answered where it came from last.
     pub(super) fn await_request(&mut self, request: RequestId, asker: Asker, now: LocalTime) {
-        let since = self.requests.get(&request).map_or(now, |&(_, since)| since);
-        self.requests.insert(request, (asker, since));
+        match self.requests.entry(request) {
+            Entry::Occupied(mut asked) => asked.get_mut().0 = asker,
+            Entry::Vacant(new) => _ = new.insert((asker, now)),
+        }
     }
 
     /// Notes who asked to read what.
