@@ -108,6 +108,13 @@ impl Change {
 }
 
 impl<B: AsRef<[u8]>> Change<B> {
+    /// The update to propose, in the room of what `buffer` held.
+    #[must_use]
+    pub fn encode_into(&self, mut buffer: Vec<u8>) -> Vec<u8> {
+        buffer.clear();
+        postcard::to_extend(self, buffer).expect("byte strings always encode")
+    }
+
     /// The key that it may change.
     #[must_use]
     pub fn key(&self) -> &[u8] {

@@ -111,6 +111,12 @@ impl Conversation {
         Self { servers, next, target, rng, session: None, sequence: 1, number, current: None }
     }
 
+    /// Numbers the requests from here on, instead of from anywhere.
+    #[must_use]
+    pub(crate) fn numbered_from(self, number: u64) -> Self {
+        Self { number, ..self }
+    }
+
     /// Begins an operation. One that was not ended is given up; if it was an update, the session with it,
     /// because the update may yet be applied.
     pub fn begin(&mut self, operation: Operation, now: LocalTime) {

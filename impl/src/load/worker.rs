@@ -1,9 +1,9 @@
 //! One thread of the load: a socket, the clients that share it, and when each begins its next operation.
 
-use std::collections::HashMap;
-use std::io;
+use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use std::{io, mem};
 
 use spec::{LocalTime, Span};
 
@@ -16,6 +16,8 @@ use crate::rng::Rng;
 
 /// How often clients that had no answer are looked at.
 const RETRY_EVERY: Span = millis(5);
+/// A request's number is the client's index, shifted by so much, and what it counts up from anywhere below.
+const COUNTED_BITS: u32 = 40;
 
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -23,9 +25,10 @@ pub(super) struct Worker {
     clients: Vec<Client>,
     /// The clients that have nothing to do.
     free: Vec<usize>,
-    /// Whose request has this number.
-    asked: HashMap<u64, usize>,
     keys: Keys,
+    /// The latest key; kept for its room, as is the update that was encoded last.
+    key: String,
+    encoded: Vec<u8>,
     value: Vec<u8>,
     read_share: f64,
     /// The time from one operation to the next in an open loop, in nanoseconds.
@@ -54,18 +57,22 @@ impl Worker {
         const NANOS_PER_SECOND: f64 = 1e9;
         let link = Link::new(destination)?;
         let now = link.now();
-        let client = |rng: &mut Rng| Client {
-            conversation: Conversation::new(destination.servers.clone(), Rng::seeded(rng.next_u64())),
-            meant: now,
+        let client = |index| {
+            let counted = rng.below(1 << (COUNTED_BITS - 1)); // Answers to an earlier load are not taken for ours.
+            let number = index << COUNTED_BITS | counted;
+            let rng = Rng::seeded(rng.next_u64());
+            let conversation = Conversation::new(destination.servers.clone(), rng).numbered_from(number);
+            Client { conversation, meant: now }
         };
         #[expect(clippy::cast_precision_loss, reason = "there are few clients")]
         let share = clients as f64 / load.clients as f64;
         Ok(Self {
             link,
-            clients: (0..clients).map(|_| client(&mut rng)).collect(),
+            clients: (0..clients as u64).map(client).collect(),
             free: (0..clients).collect(),
-            asked: HashMap::new(),
             keys: load.keys.clone(),
+            key: String::new(),
+            encoded: Vec::new(),
             value: vec![b'v'; load.value_bytes],
             read_share: load.read_share,
             interval: load.rate.map(|rate| NANOS_PER_SECOND / (rate * share)),
@@ -80,7 +87,7 @@ impl Worker {
     pub(super) fn open_sessions(&mut self, patience: Duration, stop: &AtomicBool) -> io::Result<bool> {
         let patience = Span(i64::try_from(patience.as_nanos()).unwrap_or(i64::MAX));
         let deadline = self.link.now() + patience;
-        for index in std::mem::take(&mut self.free) {
+        for index in mem::take(&mut self.free) {
             let now = self.link.now();
             self.begin(index, now, false);
         }
@@ -115,7 +122,7 @@ impl Worker {
                 self.free.push(index);
                 let client = &mut self.clients[index];
                 let latency = u64::try_from((now - client.meant).0).unwrap_or(0).max(1);
-                let meant = std::mem::replace(&mut client.meant, now);
+                let meant = mem::replace(&mut client.meant, now);
                 if now < from || now >= until {
                     continue;
                 }
@@ -177,11 +184,15 @@ impl Worker {
     }
 
     fn begin(&mut self, index: usize, meant: LocalTime, reads: bool) {
-        let key = format!("key {}", self.keys.draw(&mut self.rng)).into_bytes();
+        self.key.clear();
+        let _ = write!(self.key, "key {}", self.keys.draw(&mut self.rng)); // A string takes everything.
+        let key = self.key.as_bytes();
         let operation = if reads {
-            Operation::Read(Payload::from(Question::Get { key }.encode()))
+            Operation::Read(Payload::from(Question::Get { key: key.into() }.encode()))
         } else {
-            Operation::Propose(Payload::from(Change::Put { key, value: self.value.clone() }.encode()))
+            let put = Change::Put { key, value: &self.value };
+            self.encoded = put.encode_into(mem::take(&mut self.encoded));
+            Operation::Propose(Payload::from(self.encoded.as_slice()))
         };
         let now = self.link.now();
         let client = &mut self.clients[index];
@@ -193,7 +204,6 @@ impl Worker {
     /// Sends what client `index` has to send now.
     fn ask(&mut self, index: usize, now: LocalTime) {
         while let Some((to, request)) = self.clients[index].conversation.poll(now) {
-            self.asked.insert(request.number, index);
             self.link.push(to, &request);
         }
     }
@@ -205,8 +215,9 @@ impl Worker {
         while let Some((_, responses)) = self.link.receive()? {
             let now = self.link.now();
             for response in responses {
-                let Some(index) = self.asked.remove(&response.number) else { continue };
-                match self.clients[index].conversation.on_response(response, now) {
+                let index = usize::try_from(response.number >> COUNTED_BITS).unwrap_or(usize::MAX);
+                let Some(client) = self.clients.get_mut(index) else { continue };
+                match client.conversation.on_response(response, now) {
                     Some(how) => ended.push((index, how)),
                     None => self.ask(index, now),
                 }
