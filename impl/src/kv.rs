@@ -163,6 +163,15 @@ pub fn part_of(key: &[u8], parts: u16) -> u16 {
     u16::try_from(part).expect("less than a number of parts")
 }
 
+/// A key and its value, as a snapshot has them.
+#[derive(Serialize, Deserialize)]
+struct Entry<'a> {
+    #[serde(with = "byte_string", borrow)]
+    key: &'a [u8],
+    #[serde(with = "byte_string", borrow)]
+    value: &'a [u8],
+}
+
 /// The store at one server, or a part of it.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Store {
@@ -263,12 +272,14 @@ impl StateMachine for Store {
     }
 
     fn snapshot(&self) -> Option<Vec<u8>> {
-        Some(encode(&self.entries))
+        let entries: Vec<_> = self.entries().map(|(key, value)| Entry { key, value }).collect();
+        Some(encode(&entries))
     }
 
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), NotASnapshot> {
-        self.entries = postcard::from_bytes(snapshot)
+        let entries: Vec<Entry<'_>> = postcard::from_bytes(snapshot)
             .map_err(|error| NotASnapshot(format!("no key-value store: {error}")))?;
+        self.entries = entries.iter().map(|entry| (entry.key.to_vec(), entry.value.to_vec())).collect();
         Ok(())
     }
 }
@@ -354,5 +365,20 @@ mod tests {
         assert_eq!(Reply::decode(&store.apply(Slot(1), &[0xFF; 9])).unwrap(), Reply::Malformed);
         assert_eq!(Reply::decode(&store.query(&[])).unwrap(), Reply::Malformed);
         assert_eq!(store, Store::default());
+    }
+
+    // The format of the snapshots of 0.1.0.
+    #[test]
+    fn a_snapshot_is_the_map_of_keys_and_values() {
+        let mut store = Store::default();
+        [("b", "two"), ("", ""), ("a", "one")].into_iter().for_each(|(key, value)| {
+            apply(&mut store, &Change::Put { key: key.into(), value: value.into() });
+        });
+        let snapshot = store.snapshot().unwrap();
+        assert_eq!(snapshot, b"\x03\0\0\x01a\x03one\x01b\x03two");
+        assert_eq!(snapshot, encode(&store.entries), "byte by byte, and quicker");
+        let mut restored = Store::default();
+        restored.restore(&snapshot).unwrap();
+        assert_eq!(restored, store);
     }
 }
