@@ -17,7 +17,7 @@ pub trait Disk {
     /// Begins to make every record added so far durable. One sync is under way at a time; [`Disk::end_sync`] says when it is
     /// over. If it `overlaps`, the disk should work while its owner goes on, else be done when this returns; it need do neither.
     ///
-    /// Afterwards the disk may forget what no restart needs: a
+    /// Afterwards the disk may forget what no restart needs, sooner or later: a
     /// [`Record::Snapshot`] comes with all that the group must keep of the records before it (see
     /// [`checkpoint`](crate::driver::checkpoint)), so what comes before the second newest may go, and so may older
     /// snapshots.
@@ -37,11 +37,16 @@ pub trait Disk {
     /// How many bytes wait for the next sync, about.
     fn buffered_bytes(&self) -> usize;
 
-    /// Makes a snapshot durable, beside those that are there. `body` is its [`Content`].
+    /// Begins to make a snapshot durable, beside those that are there. The disk should work while its owner goes on, but need
+    /// not; [`Disk::end_snapshot`] says when it is over.
+    fn begin_snapshot(&mut self, group: u16, content: Content);
+
+    /// The next snapshot that is over, in the order in which they were begun; none if none is. One whose writing failed is
+    /// lost, and nothing else: the snapshots that were there are, and the log goes on.
     ///
     /// # Errors
-    /// If it failed. Nothing is lost: the snapshots that were there are, and the log goes on.
-    fn write_snapshot(&mut self, group: u16, slot: Slot, body: &[u8]) -> Result<(), DiskError>;
+    /// If the disk failed when it was about to forget what no restart needs: the node stops.
+    fn end_snapshot(&mut self) -> Result<Option<WrittenSnapshot>, DiskError>;
 
     /// The slots of the group's snapshots, whole or not, newest first.
     fn snapshots(&self, group: u16) -> Vec<Slot>;
@@ -51,6 +56,17 @@ pub trait Disk {
     /// # Errors
     /// If it is damaged, or cannot be read.
     fn read_snapshot(&self, group: u16, slot: Slot) -> Result<Content, SnapshotError>;
+}
+
+/// A snapshot whose writing is over.
+#[derive(Debug)]
+pub struct WrittenSnapshot {
+    /// Whose it is.
+    pub group: u16,
+    /// What was to be written.
+    pub content: Content,
+    /// Whether it is durable, and if not, why.
+    pub result: Result<(), String>,
 }
 
 /// The disk no longer does its duty.
@@ -103,8 +119,12 @@ impl Disk for Log {
         Self::buffered_bytes(self)
     }
 
-    fn write_snapshot(&mut self, group: u16, slot: Slot, body: &[u8]) -> Result<(), DiskError> {
-        Ok(Self::write_snapshot(self, group, slot, body)?)
+    fn begin_snapshot(&mut self, group: u16, content: Content) {
+        Self::begin_snapshot(self, group, content);
+    }
+
+    fn end_snapshot(&mut self) -> Result<Option<WrittenSnapshot>, DiskError> {
+        Ok(Self::end_snapshot(self)?)
     }
 
     fn snapshots(&self, group: u16) -> Vec<Slot> {

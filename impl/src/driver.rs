@@ -4,7 +4,8 @@
 //! One [`Driver::step`] takes everything that has arrived, runs the handlers, sends what need not wait, has all
 //! records written at once, sends what waited for those that are durable, and only then applies and answers. One sync is
 //! under way at a time, and what comes meanwhile goes with the next: that is the batching. The disk is synced only if
-//! something waits for it; a record that nothing waits for goes with the next that is waited for.
+//! something waits for it; a record that nothing waits for goes with the next that is waited for. Snapshots are written
+//! beside all that, and a step takes note of those that are durable.
 //!
 //! A node hosts any number of groups over one socket and one log.
 
@@ -211,6 +212,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         self.check_life()?;
         self.tell_holding();
         self.run_timers();
+        self.end_snapshots()?;
         self.deliver_to_self();
         self.flush();
         self.sync()?;

@@ -11,13 +11,17 @@
 //! may vote. Damage that no sum follows is refused, and nothing is changed.
 //!
 //! Beside the log stand the [snapshots](crate::snapshot) of each group. What comes before the second newest is removed
-//! in whole segments.
+//! in whole segments. Threads may work for a log while its owner goes on: one syncs records, one makes the next segment, and
+//! one writes snapshots and removes what they let go.
 //!
 //! A log is begun once, by [`Log::create`]: a directory without one is that of a server that lost its disk, and is refused.
 //! What a log cannot notice is that its newest frames are missing without a trace, as on a disk that lies about syncs, or
 //! in an old backup. The other servers can: see [`Recovery::position`].
 
 mod begin;
+mod clerk;
+#[cfg(test)]
+mod clerk_tests;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
@@ -52,6 +56,7 @@ use std::mem;
 use std::path::{Path, PathBuf};
 
 pub use begin::set_aside;
+use clerk::{Clerk, Home};
 pub use error::{Damage, LogError};
 pub use examine::{Examination, SegmentState, SegmentSummary, SnapshotSummary, examine};
 use format::{FRAME_HEADER_BYTES, FrameKind, Label, Position, SegmentHeader};
@@ -153,6 +158,8 @@ pub struct Log {
     is_writing: bool,
     /// What a write that is under way lets go when it is over: what comes before these marks.
     trims: Option<Marks>,
+    /// Writes snapshots and removes what is let go. Dropped before the lock is: what it is at is over then.
+    clerk: Clerk,
     /// What a write was in, kept for its allocation.
     former: Vec<u8>,
     is_poisoned: bool,
@@ -205,6 +212,7 @@ impl Log {
             writer: None,
             is_writing: false,
             trims: None,
+            clerk: Clerk::new(Home { dir: dir.to_owned(), identity }),
             former: Vec::new(),
             is_poisoned: false,
             _lock: lock,
@@ -227,14 +235,14 @@ impl Log {
         self.is_snapshot_buffered |= matches!(record, spec::Record::Snapshot(_));
     }
 
-    /// From now on a sync may overlap with what this log's owner does: a thread of the log's works on it, and calls `wake`
-    /// when it is over.
+    /// From now on a sync may overlap with what this log's owner does, and snapshots do: threads of the log's work on
+    /// them, and call `wake` when something is over.
     ///
     /// # Errors
     /// If no thread can be had.
-    pub fn write_behind(&mut self, wake: impl Fn() + Send + 'static) -> io::Result<()> {
-        self.writer = Some(Writer::start(Box::new(wake))?);
-        Ok(())
+    pub fn write_behind(&mut self, wake: impl Fn() + Clone + Send + 'static) -> io::Result<()> {
+        self.writer = Some(Writer::start(Box::new(wake.clone()))?);
+        self.clerk.start(Box::new(wake))
     }
 
     /// Makes every record that was appended so far durable, all at once; does nothing if there is none.
@@ -279,10 +287,12 @@ impl Log {
         Ok(())
     }
 
-    /// Whether the sync that was begun last is over; waits for it if it `waits`.
+    /// Whether the sync that was begun last is over; waits for it if it `waits`. What a snapshot among its records lets go is
+    /// removed from then on, and before this returns unless [`Log::write_behind`] was called.
     ///
     /// # Errors
-    /// If the write or the sync failed, as [`Log::begin_sync`] says.
+    /// If the write or the sync failed, as [`Log::begin_sync`] says, or if something could not be removed, as
+    /// [`Log::end_snapshot`] says.
     pub fn end_sync(&mut self, waits: bool) -> Result<bool, LogError> {
         if self.is_writing {
             let Some((Write { place, frames }, written)) =
@@ -298,7 +308,7 @@ impl Log {
             self.is_poisoned = false;
         }
         if let Some(marks) = self.trims.take() {
-            self.trim(&marks)?;
+            self.clerk.trim(marks)?;
         }
         Ok(true)
     }

@@ -2,7 +2,7 @@
 //! server that uses it must never run again: it would vote as if it had promised nothing. Its data directory, which is
 //! made at the start and holds nothing, keeps it from that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use spec::{Record, Slot};
 use thiserror::Error;
 
-use crate::disk::{Disk, DiskError, SnapshotError};
+use crate::disk::{Disk, DiskError, SnapshotError, WrittenSnapshot};
 use crate::log::Log;
 use crate::payload::Payload;
 use crate::snapshot::Content;
@@ -39,7 +39,11 @@ pub enum MemoryLogError {
 
 /// Snapshots in memory. Records need not be kept: nobody will read them again.
 #[derive(Debug, Default)]
-pub struct MemoryLog(BTreeMap<(u16, Slot), Vec<u8>>);
+pub struct MemoryLog {
+    snapshots: BTreeMap<(u16, Slot), Vec<u8>>,
+    /// Those that nobody was told of yet.
+    written: VecDeque<WrittenSnapshot>,
+}
 
 impl MemoryLog {
     /// Makes the data directory, which must not exist.
@@ -74,16 +78,20 @@ impl Disk for MemoryLog {
         0
     }
 
-    fn write_snapshot(&mut self, group: u16, slot: Slot, body: &[u8]) -> Result<(), DiskError> {
-        self.0.insert((group, slot), body.to_vec());
+    fn begin_snapshot(&mut self, group: u16, content: Content) {
+        self.snapshots.insert((group, content.slot()), content.encode());
         for slot in self.snapshots(group).into_iter().skip(KEPT) {
-            self.0.remove(&(group, slot));
+            self.snapshots.remove(&(group, slot));
         }
-        Ok(())
+        self.written.push_back(WrittenSnapshot { group, content, result: Ok(()) });
+    }
+
+    fn end_snapshot(&mut self) -> Result<Option<WrittenSnapshot>, DiskError> {
+        Ok(self.written.pop_front())
     }
 
     fn snapshots(&self, group: u16) -> Vec<Slot> {
-        self.0
+        self.snapshots
             .range((group, Slot::NONE)..=(group, Slot(u64::MAX)))
             .rev()
             .map(|(&(_, slot), _)| slot)
@@ -93,7 +101,7 @@ impl Disk for MemoryLog {
     fn read_snapshot(&self, group: u16, slot: Slot) -> Result<Content, SnapshotError> {
         let unusable =
             |reason: String| SnapshotError { path: format!("{group}-{slot} in memory").into(), reason };
-        let body = self.0.get(&(group, slot)).ok_or_else(|| unusable("is no longer kept".into()))?;
+        let body = self.snapshots.get(&(group, slot)).ok_or_else(|| unusable("is no longer kept".into()))?;
         Content::decode(body).map_err(|error| unusable(error.to_string()))
     }
 }
@@ -136,10 +144,17 @@ impl Disk for NodeLog {
         }
     }
 
-    fn write_snapshot(&mut self, group: u16, slot: Slot, body: &[u8]) -> Result<(), DiskError> {
+    fn begin_snapshot(&mut self, group: u16, content: Content) {
         match self {
-            Self::Files(log) => Disk::write_snapshot(log.as_mut(), group, slot, body),
-            Self::Memory(log) => log.write_snapshot(group, slot, body),
+            Self::Files(log) => Disk::begin_snapshot(log.as_mut(), group, content),
+            Self::Memory(log) => log.begin_snapshot(group, content),
+        }
+    }
+
+    fn end_snapshot(&mut self) -> Result<Option<WrittenSnapshot>, DiskError> {
+        match self {
+            Self::Files(log) => Disk::end_snapshot(log.as_mut()),
+            Self::Memory(log) => log.end_snapshot(),
         }
     }
 
@@ -160,6 +175,8 @@ impl Disk for NodeLog {
 
 #[cfg(test)]
 mod tests {
+    use spec::Snapshot;
+
     use super::*;
     use crate::log::{self, LogError};
 
@@ -177,13 +194,19 @@ mod tests {
     #[test]
     fn the_latest_two_snapshots_of_each_group_are_kept() {
         let mut log = MemoryLog::default();
-        let body = Content::default().encode();
-        [(0, 1), (1, 9), (0, 2), (0, 3)]
-            .into_iter()
-            .for_each(|(group, slot)| log.write_snapshot(group, Slot(slot), &body).unwrap());
+        let content = |slot| {
+            let protocol = Snapshot { slot: Slot(slot), ..Snapshot::default() };
+            Content { protocol, ..Content::default() }
+        };
+        for (group, slot) in [(0, 1), (1, 9), (0, 2), (0, 3)] {
+            log.begin_snapshot(group, content(slot));
+            let written = log.end_snapshot().unwrap().unwrap();
+            assert_eq!((written.group, written.content, written.result), (group, content(slot), Ok(())));
+        }
+        assert!(log.end_snapshot().unwrap().is_none(), "each is told once");
         assert_eq!(log.snapshots(0), [Slot(3), Slot(2)]);
         assert_eq!(log.snapshots(1), [Slot(9)]);
-        assert_eq!(log.read_snapshot(0, Slot(2)).unwrap(), Content::default());
+        assert_eq!(log.read_snapshot(0, Slot(2)).unwrap(), content(2));
         assert!(log.read_snapshot(0, Slot(1)).unwrap_err().to_string().contains("no longer kept"));
     }
 }

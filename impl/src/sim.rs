@@ -25,6 +25,7 @@ mod hardware;
 mod judge;
 mod keys;
 mod links;
+mod shelf;
 mod strike;
 #[cfg(test)]
 mod tests;
@@ -141,6 +142,10 @@ pub struct Findings {
     pub snapshots: u64,
     /// Snapshots that servers fetched from others.
     pub snapshots_fetched: u64,
+    /// Snapshots that could not be written.
+    pub snapshots_failed: u64,
+    /// Snapshots that were being written when their server ended.
+    pub snapshots_cut: u64,
     /// Snapshots that a disk damaged.
     pub snapshots_damaged: u64,
     /// Records that were damaged.
@@ -171,6 +176,8 @@ impl Findings {
         self.excused += other.excused;
         self.snapshots += other.snapshots;
         self.snapshots_fetched += other.snapshots_fetched;
+        self.snapshots_failed += other.snapshots_failed;
+        self.snapshots_cut += other.snapshots_cut;
         self.snapshots_damaged += other.snapshots_damaged;
         self.records_rotten += other.records_rotten;
         self.records_trimmed += other.records_trimmed;

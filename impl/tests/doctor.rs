@@ -220,11 +220,12 @@ fn snapshots_are_listed_and_a_damaged_one_is_named() {
     let dir = directory();
     let content = |slot| {
         let protocol = Snapshot { slot: Slot(slot), ..Snapshot::default() };
-        Content { protocol, ..Content::default() }.encode()
+        Content { protocol, ..Content::default() }
     };
     let mut log = open(dir.path()).unwrap();
     for slot in [3, 5] {
-        log.write_snapshot(0, Slot(slot), &content(slot)).unwrap();
+        log.begin_snapshot(0, content(slot));
+        log.end_snapshot().unwrap().unwrap().result.unwrap();
     }
     drop(log);
     let newest = dir.path().join("0-00000000000000000005.snapshot");

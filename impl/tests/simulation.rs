@@ -74,6 +74,7 @@ fn whatever_faults_strike_nothing_acknowledged_is_lost_and_everything_is_answere
         assert!(sum.records_lost > 0 && sum.leader_changes > 0 && sum.leases_seen > 0, "{sum:?}");
         assert!(sum.acknowledged > 0 && sum.sessions_lost > 0 && sum.reads > 0, "{sum:?}");
         assert!(sum.snapshots > 0 && sum.snapshots_fetched > 0 && sum.snapshots_damaged > 0, "{sum:?}");
+        assert!(sum.snapshots_failed > 0 && sum.snapshots_cut > 0, "{sum:?}");
         assert!(sum.records_trimmed > 0 && sum.records_rotten > 0, "{sum:?}");
         assert!(sum.clock_alarms > 0 && sum.disks_recovered > 0, "{sum:?}");
         assert!(sum.unauthentic > 0, "{sum:?}");

@@ -1,15 +1,18 @@
 //! Taking snapshots, and starting from them.
 //!
-//! A snapshot's record goes into the log as soon as its file is durable. The handlers forget the values that it
+//! The content is taken between two updates; while the disk writes it the node goes on. A snapshot's record goes into the log
+//! as soon as its file is durable, with what must be kept of the records up to then. The handlers forget the values that it
 //! stands for only when the next one is taken, so that a server which lags a little needs values and no snapshot.
+
+use std::collections::VecDeque;
 
 use spec::{Durable, Record, Slot, Snapshot, View};
 
-use super::Driver;
 use super::group::Group;
 use super::in_hand::InHand;
+use super::{Driver, Stopped};
 use crate::clock::Clock;
-use crate::disk::Disk;
+use crate::disk::{Disk, WrittenSnapshot};
 use crate::network::Network;
 use crate::payload::Payload;
 use crate::snapshot::Content;
@@ -45,14 +48,35 @@ pub(super) struct Progress {
     /// The bytes of updates applied since the last try.
     pub(super) bytes: u64,
     /// Whether somebody asks for a later snapshot than there is.
-    pub(super) is_asked_for: bool,
+    is_asked_for: bool,
     /// Whether the server lacked what its disk lost when this was last looked at.
     is_repairing: bool,
     /// A snapshot that the handlers are not told of yet.
     held_back: Option<Snapshot>,
+    /// Those that are being written, oldest first.
+    writing: VecDeque<Origin>,
+}
+
+/// Where a snapshot that is being written comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Origin {
+    Own,
+    Fetched,
 }
 
 impl Progress {
+    /// Somebody needs a snapshot up to `least` or later, and there is none. If this server has come that far, it is worth one
+    /// out of turn, unless one that will do is being written.
+    pub(super) fn ask(&mut self, least: Slot, applied: Slot) {
+        let is_coming = !self.writing.is_empty() && self.tried >= least;
+        self.is_asked_for = applied >= least && !is_coming;
+    }
+
+    /// Whether a snapshot of another server's is being written.
+    pub(super) fn is_keeping_fetched(&self) -> bool {
+        self.writing.contains(&Origin::Fetched)
+    }
+
     /// Notes whether the server lacks what its disk lost. Once it has learnt all of that again, a snapshot is taken: two of
     /// them let the damaged part of the log go.
     fn note_repair(&mut self, is_repairing: bool) {
@@ -60,6 +84,9 @@ impl Progress {
     }
 
     fn is_due(&self, applied: Slot, policy: SnapshotPolicy, intervals: u64) -> bool {
+        if !self.writing.is_empty() {
+            return false;
+        }
         let slots = applied.0.saturating_sub(self.tried.0);
         let is_far = |so_far: u64, interval: u64| so_far >= interval.saturating_mul(intervals);
         slots > 0 && (self.is_asked_for || is_far(slots, policy.slots) || is_far(self.bytes, policy.bytes))
@@ -179,7 +206,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         self.groups.get(&group).is_some_and(|group| group.replica.repairing().is_none())
     }
 
-    /// Takes a snapshot of each group whose time has come. Everything that was listed has been carried out.
+    /// Begins a snapshot of each group whose time has come. Everything that was listed has been carried out.
     pub(super) fn take_snapshots(&mut self) {
         if self.stands_aside() {
             return;
@@ -195,41 +222,63 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             }
             (group.progress.tried, group.progress.bytes, group.progress.is_asked_for) = (applied, 0, false);
             let Some(content) = group.content() else { continue };
-            match self.disk.write_snapshot(id, applied, &content.encode()) {
-                Ok(()) => self.log_own(id, &content.protocol),
-                Err(error) => {
-                    self.counters.snapshots_failed += 1;
-                    self.alarms.push(format!(
-                        "no snapshot up to slot {applied} was taken, so the log is kept and grows: {error}"
-                    ));
-                }
-            }
+            group.progress.writing.push_back(Origin::Own);
+            self.disk.begin_snapshot(id, content);
         }
+    }
+
+    /// Another server's snapshot has come.
+    pub(super) fn keep_fetched(&mut self, id: u16, content: Content) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        if content.slot() > group.progress.logged {
+            group.progress.writing.push_back(Origin::Fetched);
+            self.disk.begin_snapshot(id, content);
+        }
+    }
+
+    /// Goes on with the snapshots that have become durable.
+    ///
+    /// # Errors
+    /// If the disk failed.
+    pub(super) fn end_snapshots(&mut self) -> Result<(), Stopped> {
+        while let Some(WrittenSnapshot { group: id, content, result }) = self.disk.end_snapshot()? {
+            let Some(group) = self.groups.get_mut(&id) else { continue };
+            let Some(origin) = group.progress.writing.pop_front() else { continue };
+            if let Err(reason) = result {
+                self.counters.snapshots_failed += 1;
+                self.alarms.push(match origin {
+                    Origin::Own => {
+                        let slot = content.slot();
+                        format!(
+                            "no snapshot up to slot {slot} was taken, so the log is kept and grows: {reason}"
+                        )
+                    }
+                    Origin::Fetched => format!("a snapshot that was fetched could not be kept: {reason}"),
+                });
+            } else if content.slot() > group.progress.logged {
+                match origin {
+                    Origin::Own => self.log_own(id, content.protocol),
+                    Origin::Fetched => self.install_fetched(id, content),
+                }
+            } // Else this server's own came first, which is as late; what lets that go lets this go as well.
+        }
+        Ok(())
     }
 
     /// This server's own snapshot is durable: its record goes into the log, and the handlers may forget what the one before
     /// it stands for.
-    fn log_own(&mut self, id: u16, snapshot: &Snapshot) {
-        let Some(group) = self.groups.get_mut(&id) else { return };
+    fn log_own(&mut self, id: u16, snapshot: Snapshot) {
         self.counters.snapshots += 1;
-        let former = group.progress.held_back.replace(snapshot.clone());
-        self.append_snapshot(id, snapshot);
-        if let Some(former) = former {
+        self.append_snapshot(id, &snapshot);
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        if let Some(former) = group.progress.held_back.replace(snapshot) {
             self.input(id, |replica, now, effects| replica.install(former, now, effects));
         }
     }
 
-    /// Another server's snapshot has come: the handlers are told of it once it is durable.
-    pub(super) fn install_fetched(&mut self, id: u16, content: Content, body: &[u8]) {
+    /// Another server's snapshot is durable: the handlers are told of it.
+    fn install_fetched(&mut self, id: u16, content: Content) {
         let Some(group) = self.groups.get_mut(&id) else { return };
-        if content.slot() <= group.replica.history().base() {
-            return;
-        }
-        if let Err(error) = self.disk.write_snapshot(id, content.slot(), body) {
-            self.counters.snapshots_failed += 1;
-            self.alarms.push(format!("a snapshot that was fetched could not be kept: {error}"));
-            return;
-        }
         self.counters.snapshots_fetched += 1;
         let snapshot = content.protocol.clone();
         group.offer_state(content);
@@ -284,6 +333,21 @@ mod tests {
             vote(4),
             Record::Learnt { slot: Slot(6), command: Command::Open { nonce: 6 } },
         ]
+    }
+
+    #[test]
+    fn while_a_snapshot_is_being_written_no_other_of_the_group_is_begun() {
+        let policy = SnapshotPolicy { slots: 10, bytes: 1_000 };
+        let mut progress = Progress { tried: Slot(20), ..Progress::default() };
+        assert!(!progress.is_due(Slot(29), policy, 1) && progress.is_due(Slot(30), policy, 1));
+        progress.writing.push_back(Origin::Own);
+        progress.bytes = 5_000;
+        progress.ask(Slot(20), Slot(50));
+        assert!(!progress.is_asked_for, "the one that is being written will do");
+        progress.ask(Slot(25), Slot(50));
+        assert!(progress.is_asked_for && !progress.is_due(Slot(50), policy, 1));
+        progress.writing.clear();
+        assert!(progress.is_due(Slot(50), policy, 1));
     }
 
     #[test]

@@ -128,11 +128,11 @@ impl Fetching {
     }
 
     /// What was received, if its checksum says that it is what was sent.
-    fn finish(self) -> Option<(Content, Vec<u8>)> {
+    fn finish(self) -> Option<Content> {
         let edition = self.edition?;
         let is_whole = crc32c::crc32c(&self.received) == edition.checksum;
         let content = Content::decode(&self.received).ok().filter(|content| content.slot() == edition.slot);
-        content.filter(|_| is_whole).map(|content| (content, self.received))
+        content.filter(|_| is_whole)
     }
 }
 
@@ -151,6 +151,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
         let now = self.clock.now();
         let Some(group) = self.groups.get_mut(&id) else { return };
         match &mut group.fetching {
+            None if group.progress.is_keeping_fetched() => {} // One has come.
             None => group.fetching = Some(Fetching::new(from, least, now)),
             Some(fetching) if fetching.is_silent(now) => {
                 (fetching.from, fetching.ask_at, fetching.heard_at) = (from, now, now);
@@ -186,8 +187,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             let slots = self.disk.snapshots(id).into_iter().filter(|&slot| slot >= ask.least);
             let content = slots.filter_map(|slot| self.disk.read_snapshot(id, slot).ok()).next();
             let Some(content) = content else {
-                // What it lacks is in none of the snapshots here, so it is worth one out of turn.
-                group.progress.is_asked_for = group.replica.applied() >= ask.least;
+                group.progress.ask(ask.least, group.replica.applied());
                 return;
             };
             let body = Payload::from(content.encode());
@@ -218,7 +218,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             return;
         }
         match group.fetching.take().and_then(Fetching::finish) {
-            Some((content, body)) => self.install_fetched(id, content, &body),
+            Some(content) => self.keep_fetched(id, content),
             None => self.alarms.push(format!(
                 "a snapshot from server {from} is not what was sent, and is fetched again if it is still needed"
             )),
@@ -287,7 +287,8 @@ mod tests {
                     break;
                 }
             }
-            assert_eq!(fetching.finish().unwrap(), (content(), body));
+            assert_eq!(fetching.received, body);
+            assert_eq!(fetching.finish().unwrap(), content());
         }
     }
 

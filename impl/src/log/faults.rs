@@ -42,6 +42,11 @@ pub(super) fn fail(call: usize, errno: i32) {
     STATE.with_borrow_mut(|state| state.fails = Some((call, errno)));
 }
 
+/// From now on no call fails any more.
+pub(super) fn heal() {
+    STATE.with_borrow_mut(|state| state.fails = None);
+}
+
 /// From now on a write takes a few bytes only, or is interrupted before it takes any.
 pub(super) fn shorten_writes() {
     STATE.with_borrow_mut(|state| state.writes_are_short = true);

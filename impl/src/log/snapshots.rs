@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 
 use spec::{Record, Slot};
 
+use super::clerk::Home;
 use super::file::{self, DataFile};
 use super::segment::{path_of, segments_in, sync_directory};
 use super::{Identity, Log, LogError, SnapshotSummary};
-use crate::disk::SnapshotError;
+use crate::disk::{SnapshotError, WrittenSnapshot};
 use crate::payload::Payload;
 use crate::snapshot::{self, Content};
 
@@ -68,36 +69,19 @@ impl Marks {
 }
 
 impl Log {
-    /// Makes a group's snapshot durable. `body` is its [`Content`].
-    ///
-    /// # Errors
-    /// If the operating system refuses. What is left of it has another name, and the next try overwrites it.
-    pub fn write_snapshot(&mut self, group: u16, slot: Slot, body: &[u8]) -> Result<(), LogError> {
-        let path = snapshot_path(&self.dir, group, slot);
-        let unfinished = self.dir.join(format!("{group}.unfinished"));
-        let written = self.write_unfinished(&unfinished, group, slot, body).and_then(|()| {
-            file::rename(&unfinished, &path).map_err(LogError::disk(
-                &path,
-                0,
-                "rename the snapshot to its name",
-            ))
-        });
-        if let Err(error) = written {
-            // Gives the room back; if that fails as well, the next try overwrites it.
-            let _ = file::remove(&unfinished);
-            return Err(error);
-        }
-        sync_directory(&self.dir)
+    /// Begins to make a group's snapshot durable. After [`Log::write_behind`] a thread does that while this log's owner goes
+    /// on; else it is done when this returns.
+    pub fn begin_snapshot(&mut self, group: u16, content: Content) {
+        self.clerk.write(group, content);
     }
 
-    fn write_unfinished(&self, path: &Path, group: u16, slot: Slot, body: &[u8]) -> Result<(), LogError> {
-        let header = snapshot::header(self.identity, group, slot, body);
-        let file =
-            DataFile::create(path.to_owned()).map_err(LogError::disk(path, 0, "create the snapshot"))?;
-        file.write_all_at(&header, 0).map_err(LogError::disk(path, 0, "write the snapshot"))?;
-        let offset = header.len() as u64;
-        file.write_all_at(body, offset).map_err(LogError::disk(path, offset, "write the snapshot"))?;
-        file.sync().map_err(LogError::disk(path, 0, "sync the snapshot"))
+    /// A snapshot that was begun and is over by now, in the order in which they were begun; none if there is none.
+    ///
+    /// # Errors
+    /// If what snapshots let go could not be removed. The log is whole, but what it looks like after a crash is unknown
+    /// then, so nothing more may be removed. Close it and open it again.
+    pub fn end_snapshot(&mut self) -> Result<Option<WrittenSnapshot>, LogError> {
+        self.clerk.next()
     }
 
     /// The slots of a group's snapshots, whole or not, newest first.
@@ -115,25 +99,52 @@ impl Log {
         let path = snapshot_path(&self.dir, group, slot);
         read(&path, self.identity, group, slot).map_err(|reason| SnapshotError { path, reason })
     }
+}
 
-    /// Removes what no restart needs, which is what comes before these marks: whole segments at the log's beginning, one by one, so that what is left after a
-    /// crash has no gap; and old snapshots.
-    pub(super) fn trim(&self, marks: &Marks) -> Result<(), LogError> {
-        for segment in segments_in(&self.dir)?.into_iter().take_while(|&at| at < marks.first_segment()) {
-            self.remove(&path_of(&self.dir, segment))?;
-        }
-        for (group, slot) in snapshots_in(&self.dir)? {
-            if slot < marks.first_slot(group) {
-                self.remove(&snapshot_path(&self.dir, group, slot))?;
-            }
-        }
-        Ok(())
+/// Makes a group's snapshot durable. `body` is its [`Content`].
+///
+/// # Errors
+/// If the operating system refuses. What is left of it has another name, and the next try overwrites it.
+pub(super) fn write(home: &Home, group: u16, slot: Slot, body: &[u8]) -> Result<(), LogError> {
+    let path = snapshot_path(&home.dir, group, slot);
+    let unfinished = home.dir.join(format!("{group}.unfinished"));
+    let header = snapshot::header(home.identity, group, slot, body);
+    let written = write_unfinished(&unfinished, &header, body).and_then(|()| {
+        file::rename(&unfinished, &path).map_err(LogError::disk(&path, 0, "rename the snapshot to its name"))
+    });
+    if let Err(error) = written {
+        // Gives the room back; if that fails as well, the next try overwrites it.
+        let _ = file::remove(&unfinished);
+        return Err(error);
     }
+    sync_directory(&home.dir)
+}
 
-    fn remove(&self, path: &Path) -> Result<(), LogError> {
-        file::remove(path).map_err(LogError::disk(path, 0, "remove what no restart needs"))?;
-        sync_directory(&self.dir)
+fn write_unfinished(path: &Path, header: &[u8], body: &[u8]) -> Result<(), LogError> {
+    let file = DataFile::create(path.to_owned()).map_err(LogError::disk(path, 0, "create the snapshot"))?;
+    file.write_all_at(header, 0).map_err(LogError::disk(path, 0, "write the snapshot"))?;
+    let offset = header.len() as u64;
+    file.write_all_at(body, offset).map_err(LogError::disk(path, offset, "write the snapshot"))?;
+    file.sync().map_err(LogError::disk(path, 0, "sync the snapshot"))
+}
+
+/// Removes what no restart needs, which is what comes before these marks: whole segments at the log's beginning, one by
+/// one, so that what is left after a crash has no gap; and old snapshots.
+pub(super) fn trim(dir: &Path, marks: &Marks) -> Result<(), LogError> {
+    for segment in segments_in(dir)?.into_iter().take_while(|&at| at < marks.first_segment()) {
+        remove(dir, &path_of(dir, segment))?;
     }
+    for (group, slot) in snapshots_in(dir)? {
+        if slot < marks.first_slot(group) {
+            remove(dir, &snapshot_path(dir, group, slot))?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(dir: &Path, path: &Path) -> Result<(), LogError> {
+    file::remove(path).map_err(LogError::disk(path, 0, "remove what no restart needs"))?;
+    sync_directory(dir)
 }
 
 fn read(path: &Path, identity: Identity, group: u16, slot: Slot) -> Result<Content, String> {

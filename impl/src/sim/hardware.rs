@@ -1,7 +1,7 @@
 //! One simulated computer: its clock, its disk, its network card, and its power.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -9,8 +9,9 @@ use std::rc::Rc;
 use spec::{Durable, Incarnation, LocalTime, Record, Slot, Span};
 
 use super::fault::{Fault, Tally};
+use super::shelf::Shelf;
 use crate::clock::{Clock, millis};
-use crate::disk::{Disk, DiskError, SnapshotError};
+use crate::disk::{Disk, DiskError, SnapshotError, WrittenSnapshot};
 use crate::log;
 use crate::network::Network;
 use crate::payload::Payload;
@@ -29,6 +30,8 @@ pub(super) const STAND_STILL_PPM: i64 = -MILLION;
 const RECORD_BYTES: usize = 256 << 10;
 const SYNC_TIME_MAX: Span = Span(400_000);
 const SLOW_SYNC_TIME_MAX: Span = millis(60);
+/// How long a snapshot takes to be written, at most, unless the disk is stuck.
+const SNAPSHOT_TIME_MAX: Span = millis(200);
 /// How many records in a row are damaged at once, at most.
 const ROT_RECORDS_MAX: u64 = 40;
 /// How long a disk that is stuck takes for a sync, at most.
@@ -63,8 +66,7 @@ pub(super) struct Hardware {
     syncing: Option<(usize, i64)>,
     /// How many records this disk's log has had, whatever became of them.
     pub(super) position: u64,
-    /// Snapshots by group and slot.
-    snapshots: BTreeMap<(u16, Slot), Vec<u8>>,
+    pub(super) snapshots: Shelf,
     pub(super) arrived: VecDeque<(SocketAddr, Vec<u8>)>,
     pub(super) sent: Vec<Sent>,
     /// Whether syncs may be slow and the process be left aside.
@@ -111,7 +113,7 @@ impl Hardware {
             written: Vec::new(),
             syncing: None,
             position: 0,
-            snapshots: BTreeMap::new(),
+            snapshots: Shelf::default(),
             arrived: VecDeque::new(),
             sent: Vec::new(),
             troubled: true,
@@ -190,21 +192,24 @@ impl Hardware {
         self.records_lost += self.written.len() as u64;
         self.written.clear();
         self.syncing = None;
+        self.snapshots.crash(&mut self.rng);
         self.arrived.clear();
         self.power_for = None;
         self.dead = true;
     }
 
-    /// What was written first stays.
+    /// What was written first stays. What it lets go is forgotten sooner or later.
     fn make_durable(&mut self, records: usize) {
         self.durable.extend(self.written.drain(..records));
         self.position += records as u64;
-        self.trim();
+        if self.rng.percent(50) {
+            self.trim();
+        }
     }
 
-    /// When the sync that is under way ends.
-    pub(super) fn sync_ends(&self) -> Option<i64> {
-        self.syncing.map(|(_, ends)| ends)
+    /// When the disk has next done something that it is at.
+    pub(super) fn disk_ends(&self) -> Option<i64> {
+        self.syncing.map(|(_, ends)| ends).into_iter().chain(self.snapshots.next()).min()
     }
 
     /// Forgets what comes before the second newest snapshot's record of the only group, and older snapshots.
@@ -217,7 +222,7 @@ impl Hardware {
         let [.., (at, slot), _] = marks[..] else { return };
         self.records_trimmed += at as u64;
         self.durable.drain(..at);
-        self.snapshots.retain(|&(_, kept), _| kept >= slot);
+        self.snapshots.forget_before(slot);
     }
 
     /// Everything on the disk is lost, and so is what the process knew; `recover` begins another one.
@@ -243,11 +248,7 @@ impl Hardware {
 
     /// The disk damages the newest snapshot, or all of them.
     pub(super) fn damage_snapshots(&mut self) {
-        let count = if self.rng.percent(50) { 1 } else { self.snapshots.len() };
-        for body in self.snapshots.values_mut().rev().take(count) {
-            body.clear();
-            self.snapshots_damaged += 1;
-        }
+        self.snapshots_damaged += self.snapshots.damage(&mut self.rng);
     }
 
     /// A stretch of the log is damaged. What the log makes of it at the next start is in its place from now on.
@@ -393,25 +394,29 @@ impl Disk for SimDisk {
         (hardware.written.len() - syncing) * RECORD_BYTES
     }
 
-    fn write_snapshot(&mut self, group: u16, slot: Slot, body: &[u8]) -> Result<(), DiskError> {
+    fn begin_snapshot(&mut self, group: u16, content: Content) {
         let mut hardware = self.0.borrow_mut();
-        if !hardware.spend_power() {
-            return Err(DiskError::Simulated);
+        if hardware.spend_power() {
+            let longest =
+                if hardware.troubled && hardware.rng.percent(10) { STALL_MAX } else { SNAPSHOT_TIME_MAX };
+            let (now, takes) = (hardware.world + hardware.ahead.0, hardware.rng.part_of(longest));
+            hardware.snapshots.begin(group, content, now, takes);
         }
-        hardware.snapshots.insert((group, slot), body.to_vec());
-        Ok(())
+    }
+
+    fn end_snapshot(&mut self) -> Result<Option<WrittenSnapshot>, DiskError> {
+        let mut hardware = self.0.borrow_mut();
+        let is_full = hardware.troubled && hardware.world < hardware.full_until;
+        let now = hardware.world + hardware.ahead.0;
+        Ok(hardware.snapshots.end(now, is_full.then_some("the simulated disk is full")))
     }
 
     fn snapshots(&self, group: u16) -> Vec<Slot> {
-        let hardware = self.0.borrow();
-        hardware.snapshots.keys().rev().filter(|&&(of, _)| of == group).map(|&(_, slot)| slot).collect()
+        self.0.borrow().snapshots.slots(group)
     }
 
     fn read_snapshot(&self, group: u16, slot: Slot) -> Result<Content, SnapshotError> {
-        let hardware = self.0.borrow();
-        let body = hardware.snapshots.get(&(group, slot)).map_or(&[][..], |body| &body[..]);
-        Content::decode(body)
-            .map_err(|reason| SnapshotError { path: "simulated".into(), reason: reason.to_string() })
+        self.0.borrow().snapshots.read(group, slot)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Runs of one fault each, to see what that fault does.
 
-use spec::{ServerId, View};
+use spec::{Record, ServerId, Slot, View};
 
 use super::fault::Fault;
-use super::world::{REST_WITHIN, World};
+use super::world::{REST_WITHIN, Server, World};
 use super::{Findings, Plan};
 use crate::clock::millis;
 use crate::node::GROUP;
@@ -106,6 +106,36 @@ fn updates_go_on_while_the_disk_of_the_leader_or_a_follower_hangs_for_a_while() 
         let findings = world.run().unwrap();
         assert_eq!(findings.leader_changes, 0, "{findings:?}");
     }
+}
+
+fn has_snapshot_record(server: &Server) -> bool {
+    let hardware = server.hardware.borrow();
+    hardware.durable.iter().any(|(_, record)| matches!(record, Record::Snapshot(_)))
+}
+
+#[test]
+fn a_snapshot_that_takes_long_to_write_holds_nobody_up() {
+    const TAKES_MS: i64 = 20_000;
+    let mut world = calm(3 * TAKES_MS);
+    world.plan.snapshot_slots = 20;
+    for server in &world.servers {
+        server.hardware.borrow_mut().snapshots.takes = Some(millis(TAKES_MS));
+    }
+    run_until(&mut world, TAKES_MS);
+    let acknowledged = world.findings.acknowledged;
+    assert!(acknowledged > 100, "updates go on: {acknowledged}");
+    for server in &world.servers {
+        let replica = server.driver.as_ref().unwrap().replica(GROUP).unwrap();
+        assert!(replica.applied().0 > 100 && replica.history().base() == Slot::NONE);
+        assert_eq!(server.hardware.borrow().snapshots.under_way(), 1, "one at a time");
+        assert!(server.hardware.borrow().snapshots.slots(GROUP).is_empty());
+        assert!(!has_snapshot_record(server), "the record comes when the file is durable");
+    }
+    run_until(&mut world, 2 * TAKES_MS);
+    assert!(world.servers.iter().all(has_snapshot_record));
+    let findings = world.run().unwrap();
+    assert_eq!((findings.leader_changes, findings.snapshots_failed), (0, 0), "{findings:?}");
+    assert!((3..=9).contains(&findings.snapshots), "{findings:?}");
 }
 
 /// The highest view that any server has promised.

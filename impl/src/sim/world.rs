@@ -124,6 +124,7 @@ impl World {
             self.findings.records_trimmed += hardware.records_trimmed;
             self.findings.disks_recovered += hardware.incarnation;
             self.findings.snapshots_damaged += hardware.snapshots_damaged;
+            self.findings.snapshots_cut += hardware.snapshots.cut;
         }
         self.findings.faults.add(&self.links.tally);
         self.findings.excused = self.judge.borrow().excused();
@@ -295,6 +296,7 @@ impl World {
             self.findings.clock_alarms += report.tally.clock_alarms;
             self.findings.snapshots += counters.snapshots;
             self.findings.snapshots_fetched += counters.snapshots_fetched;
+            self.findings.snapshots_failed += counters.snapshots_failed;
             let malformed = report.drops.malformed();
             if self.keys.is_some() {
                 self.findings.unauthentic += report.drops.unauthentic();
@@ -412,8 +414,8 @@ impl Server {
         let hardware = self.hardware.borrow();
         let waiting = (!hardware.arrived.is_empty()).then_some(self.busy_until);
         let timer = driver.next_deadline().map(|at| hardware.world_time(at).max(self.busy_until));
-        let synced = hardware.sync_ends().map(|at| at.max(self.busy_until));
-        waiting.into_iter().chain(timer).chain(synced).min()
+        let disk = hardware.disk_ends().map(|at| at.max(self.busy_until));
+        waiting.into_iter().chain(timer).chain(disk).min()
     }
 }
 
