@@ -8,7 +8,7 @@
 source "$(dirname "$0")/env.sh"
 need jq
 
-readonly PATIENCE_S=30 SERVERS=3 CLIENTS=64 RSS_GROWTH_KB_MAX=65536
+readonly PATIENCE_S=30 SERVERS=3 CLIENTS=64 RSS_GROWTH_KB_MAX=65536 RSS_KB_MAX=524288
 seconds=30 rate=50000 profile=dev
 while (($#)); do
     case $1 in
@@ -140,7 +140,9 @@ flood() {
     ((during * 2 > before)) || fail "$kind: the honest clients' throughput dropped by half or more"
     ((leaderless < 3)) || fail "$kind: nobody leads"
     for server in "${!rss_before[@]}"; do
-        ((rss_after[server] - rss_before[server] < RSS_GROWTH_KB_MAX)) || fail "$kind: server $server grows"
+        # Where a server lags and fetches a snapshot, its source keeps more of the log meanwhile; see ci/memory.sh.
+        ((rss_after[server] - rss_before[server] < RSS_GROWTH_KB_MAX || rss_after[server] < RSS_KB_MAX)) ||
+            fail "$kind: server $server grows"
     done
 }
 bench 4 >/dev/null # caches and buffers have the size that they keep
