@@ -254,8 +254,9 @@ impl Log {
         self.end_sync(true).map(|_| ())
     }
 
-    /// Begins to make every record that was appended so far durable, all at once; does nothing if there is none. The sync before must be over. If it `overlaps`, and [`Log::write_behind`] was called, this
-    /// returns while a thread works on it; else it is over when this returns.
+    /// Begins to make every record that was appended so far durable, all at once; does nothing if there is none. The sync
+    /// before must be over. If it `overlaps`, and [`Log::write_behind`] was called, this returns while a thread works on it;
+    /// else it is over when this returns.
     ///
     /// # Errors
     /// [`LogError::NoRoom`] if the disk is full. Then nothing of the records was written, they are still buffered, and this
@@ -265,12 +266,7 @@ impl Log {
     /// no later success would prove that it did, so the log takes nothing more. Close it and open it again.
     pub fn begin_sync(&mut self, overlaps: bool) -> Result<(), LogError> {
         debug_assert!(!self.is_writing, "one sync at a time");
-        if self.is_poisoned {
-            return Err(LogError::Poisoned {
-                path: self.segment.file.path.clone(),
-                offset: self.segment.offset,
-            });
-        }
+        self.check_poison()?;
         if self.buffered_records == 0 {
             return Ok(());
         }
@@ -307,10 +303,19 @@ impl Log {
             self.segment.go_on_behind(place);
             self.is_poisoned = false;
         }
+        self.check_poison()?; // What is let go rests on a write that has gone well.
         if let Some(marks) = self.trims.take() {
             self.clerk.trim(marks)?;
         }
         Ok(true)
+    }
+
+    fn check_poison(&self) -> Result<(), LogError> {
+        let Segment { file, offset, .. } = &self.segment;
+        if self.is_poisoned {
+            return Err(LogError::Poisoned { path: file.path.clone(), offset: *offset });
+        }
+        Ok(())
     }
 
     /// How many bytes wait for the next sync.

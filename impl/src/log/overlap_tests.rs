@@ -67,6 +67,7 @@ fn a_write_that_fails_on_the_thread_is_told_once_and_the_log_takes_nothing_more(
     log.begin_sync(true).unwrap();
     woken.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(log.end_sync(false), Err(LogError::Disk { .. })));
+    assert!(matches!(log.end_sync(false), Err(LogError::Poisoned { .. })), "it is not over, nor will it be");
     log.append(group, &record);
     assert!(matches!(log.sync(), Err(LogError::Poisoned { .. })));
 }
