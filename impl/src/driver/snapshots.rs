@@ -110,14 +110,19 @@ pub fn checkpoint(durable: &Durable<Payload>, slot: Slot) -> Vec<Record<Payload>
     let noted = durable.noted.iter();
     records.extend(noted.map(|(&server, &incarnation)| Record::Noted { server, incarnation }));
     records.extend([Record::Attempt(attempted), Record::Promise(promised), Record::GrantTerm(grant_term)]);
+    let committed = durable.history.committed();
     for (slot, entry) in durable.history.above(slot) {
         let command = || entry.command.clone();
         if entry.view > View::NONE {
             records.push(Record::Vote { view: entry.view, slot, command: command() });
         }
-        if entry.committed {
+        if entry.committed && (slot > committed || entry.view == View::NONE) {
             records.push(Record::Learnt { slot, command: command() });
         }
+    }
+    // After the votes that it is about, so that the values of most slots are written once.
+    if committed > slot {
+        records.push(Record::Committed(committed));
     }
     records
 }
@@ -367,6 +372,24 @@ mod tests {
             assert_eq!(sum(Some(snapshot(2)), &again), sum(Some(snapshot(2)), &records), "both are there");
         }
         assert_eq!((all.promised, all.grant_term, all.history.last()), (VIEW, Span(12), Slot(6)));
+    }
+
+    #[test]
+    fn a_checkpoint_has_what_was_voted_for_and_chosen_once() {
+        let learnt = |slot| Record::Learnt { slot: Slot(slot), command: Command::Open { nonce: slot } };
+        // Slot 4 was never voted for here, slot 6 is open, slot 7 was chosen before it.
+        let records =
+            [vote(1), vote(2), vote(3), learnt(4), vote(5), Record::Committed(Slot(5)), vote(6), vote(7)];
+        let records = [&records[..], &[learnt(7)]].concat();
+        let durable = records.iter().cloned().collect();
+        let kept = checkpoint(&durable, Slot(2));
+        let values = kept.iter().skip_while(|record| !matches!(record, Record::Vote { .. }));
+        let committed = Record::Committed(Slot(5));
+        assert!(
+            values.eq(&[vote(3), learnt(4), vote(5), vote(6), vote(7), learnt(7), committed]),
+            "{kept:?}"
+        );
+        assert_eq!(sum(Some(snapshot(2)), &kept), sum(Some(snapshot(2)), &records));
     }
 
     #[test]
