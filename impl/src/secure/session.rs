@@ -10,6 +10,10 @@ use super::packet::{self, DATA, DATA_HEADER_BYTES, OVERHEAD};
 use super::window::Window;
 use crate::clock::millis;
 
+/// With AES-GCM, 2^24.5 records of 2^14 bytes leave an attacker a chance of 2^-57 (RFC 8446, section 5.5); a datagram can
+/// be four times as long.
+const DATAGRAMS_MAX: u64 = 1 << 22;
+
 /// When keys are renewed and thrown away.
 #[derive(Clone, Copy, Debug)]
 pub struct Wear {
@@ -26,7 +30,7 @@ pub struct Wear {
 impl Default for Wear {
     fn default() -> Self {
         Self {
-            datagrams: 1 << 40,
+            datagrams: DATAGRAMS_MAX,
             renew_after: millis(120_000),
             reject_after: millis(180_000),
             grace: millis(10_000),
