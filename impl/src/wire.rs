@@ -217,6 +217,8 @@ pub enum Answer {
     NoSuccessor,
     /// The client's key does not allow it.
     Forbidden,
+    /// Told along with the answer to an update: the server that leads, to which it had to be passed on.
+    Leader(SocketAddr),
 }
 
 /// What a slot holds, and what became of it.

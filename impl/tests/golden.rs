@@ -238,6 +238,7 @@ fn answers() -> Vec<Answer> {
         Answer::Transferred(ServerId(1)),
         Answer::NoSuccessor,
         Answer::Forbidden,
+        Answer::Leader(([10, 0, 0, 2], 1000).into()),
     ]
 }
 
@@ -258,6 +259,7 @@ fn name_of_answer(answer: &Answer) -> &'static str {
         Answer::Transferred(_) => "transferred",
         Answer::NoSuccessor => "no-successor",
         Answer::Forbidden => "forbidden",
+        Answer::Leader(_) => "leader",
     }
 }
 

@@ -16,6 +16,8 @@ const RETRY_AFTER: Span = millis(150);
 const RETRY_AFTER_MAX: Span = millis(1200);
 /// How long a client pauses when nobody could help it.
 const PAUSE: Span = millis(20);
+/// How long a client does not take for the leader whoever did not answer it, also if others do.
+const SHUN_FOR: Span = millis(10_000);
 /// Redirections that are followed at once; after them the client pauses, so that two servers that take each
 /// other for the leader are not asked in circles.
 const HOPS_MAX: u8 = 2;
@@ -74,6 +76,8 @@ pub struct Conversation {
     next: usize,
     /// The server that is asked.
     target: SocketAddr,
+    /// The server that did not answer last, and until when it is not asked because others say that it leads.
+    shunned: Option<(SocketAddr, LocalTime)>,
     rng: Rng,
     session: Option<SessionId>,
     /// Of the next update in the session.
@@ -108,7 +112,7 @@ impl Conversation {
         // A number that no earlier process at this address has used, so that a late answer to it is not taken
         // for ours.
         let number = rng.next_u64() >> 1;
-        Self { servers, next, target, rng, session: None, sequence: 1, number, current: None }
+        Self { servers, next, target, shunned: None, rng, session: None, sequence: 1, number, current: None }
     }
 
     /// Numbers the requests from here on, instead of from anywhere.
@@ -168,6 +172,7 @@ impl Conversation {
         if current.unanswered {
             current.retry_after = (current.retry_after.times(2)).min(RETRY_AFTER_MAX);
             current.hops = 0;
+            self.shunned = Some((self.target, now + SHUN_FOR));
             self.next = (self.next + 1) % self.servers.len();
             self.target = self.servers[self.next];
         }
@@ -215,6 +220,12 @@ impl Conversation {
             (Answer::NoSuccessor, Operation::Transfer(_)) => Ended::NoSuccessor,
             (Answer::Redirect { view, leader }, _) => {
                 self.on_redirect(view, leader, now);
+                return None;
+            }
+            (Answer::Leader(leader), _) => {
+                if self.shunned.is_none_or(|(shunned, until)| shunned != leader || now >= until) {
+                    self.target = leader;
+                }
                 return None;
             }
             (Answer::Busy, _) => {
@@ -273,6 +284,36 @@ mod tests {
             assert!(matches!(respond(&mut client, applied, now), Some(Ended::Applied { .. })));
             client.begin(Operation::Propose("b".into()), now);
         }
+    }
+
+    #[test]
+    fn a_client_goes_to_the_leader_that_it_is_told_of_unless_that_one_was_silent_lately() {
+        let mut client = Conversation::new(servers(), Rng::seeded(1));
+        let update = |client: &mut Conversation, now| {
+            client.begin(Operation::Propose("a".into()), now);
+            let (target, _) = client.poll(now).unwrap();
+            target
+        };
+        let first = update(&mut client, LocalTime(0));
+        let leader = servers().into_iter().find(|&server| server != first).unwrap();
+        let session = Answer::Opened(SessionId(Slot(7)));
+        let applied = || Answer::Applied { slot: Slot(8), result: "r".into() };
+        respond(&mut client, Answer::Leader(leader), LocalTime(0));
+        respond(&mut client, session, LocalTime(0));
+        assert_eq!(client.poll(LocalTime(0)).unwrap().0, leader);
+        respond(&mut client, applied(), LocalTime(0));
+
+        assert_eq!(update(&mut client, LocalTime(1)), leader);
+        let late = client.next_send().unwrap();
+        let (other, _) = client.poll(late).unwrap();
+        assert_ne!(other, leader, "it was silent");
+        respond(&mut client, Answer::Leader(leader), late);
+        respond(&mut client, applied(), late);
+        assert_eq!(update(&mut client, late), other);
+        let later = late + SHUN_FOR;
+        respond(&mut client, Answer::Leader(leader), later);
+        respond(&mut client, applied(), later);
+        assert_eq!(update(&mut client, later), leader);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 
-use spec::{Effect, LocalTime, Outcome, ReadId, Replica, RequestId, SessionId, Slot, View};
+use spec::{Effect, LocalTime, Outcome, ReadId, Replica, RequestId, Role, SessionId, Slot, View};
 
 use super::divergence::Digest;
 use super::in_hand::InHand;
@@ -232,8 +232,22 @@ impl<S: StateMachine> Group<S> {
             Outcome::Redirect(view) => self.redirect(view),
             Outcome::Busy => Answer::Busy,
         };
+        if matches!(outcome, Outcome::Opened(_) | Outcome::Applied)
+            && let Some(leader) = self.leader_elsewhere()
+        {
+            // Before the answer, with which the client's operation ends.
+            replies.push((address, self.id, Response { number, answer: Answer::Leader(leader) }));
+        }
         replies.push((address, self.id, Response { number, answer }));
         Some(since)
+    }
+
+    /// The address of the leader, if this server follows one.
+    fn leader_elsewhere(&self) -> Option<SocketAddr> {
+        let view = self.replica.durable().promised;
+        let follows =
+            matches!(self.replica.role(), Role::Follower) && view.leader != self.replica.config().me;
+        self.addresses.get(usize::from(view.leader.0)).filter(|_| follows && view > View::NONE).copied()
     }
 
     fn redirect(&self, view: View) -> Answer {
