@@ -4,9 +4,12 @@ mod free;
 mod overflow;
 
 use std::io;
+use std::mem;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::net::sockopt;
@@ -17,6 +20,9 @@ use crate::secure::Peer;
 
 /// How much the kernel is asked to hold in each direction: what arrives while the disk works waits here.
 const SOCKET_BUFFER_BYTES: usize = 8 * 1024 * 1024;
+/// Whoever has just received something looks for more for so long before it sleeps, and lets others run meanwhile: in the
+/// course of an update the next datagram is often nearer than an idle processor takes to wake up.
+const LOOK: Duration = Duration::from_micros(50);
 
 /// A network that may lose, repeat, delay and reorder datagrams.
 pub trait Network {
@@ -62,6 +68,8 @@ pub trait Network {
 pub struct Udp {
     socket: UdpSocket,
     wake: Arc<OwnedFd>,
+    /// Whether something was received since the last wait.
+    heard: bool,
 }
 
 /// Wakes up a node that waits for datagrams.
@@ -86,7 +94,7 @@ impl Udp {
         socket.set_nonblocking(true)?;
         enlarge_buffers(&socket);
         let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
-        Ok(Self { socket, wake: Arc::new(wake) })
+        Ok(Self { socket, wake: Arc::new(wake), heard: false })
     }
 
     /// The address that the socket is bound to.
@@ -123,9 +131,10 @@ impl Network for Udp {
     fn wait(&mut self, wait: Option<Span>) -> io::Result<()> {
         let timeout = wait.map(timespec);
         let mut waited = [PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&*self.wake, PollFlags::IN)];
-        match poll(&mut waited, timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+        let looks = mem::take(&mut self.heard);
+        let is_there = looks && look(&mut waited, wait)?;
+        if !is_there {
+            interrupted(poll(&mut waited, timeout.as_ref()))?;
         }
         if waited[1].revents().contains(PollFlags::IN) {
             // It fails only if there is nothing to reset.
@@ -137,7 +146,10 @@ impl Network for Udp {
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr, Peer)>> {
         loop {
             match self.socket.recv_from(buffer) {
-                Ok((length, from)) => return Ok(Some((length, from, Peer::Anybody))),
+                Ok((length, from)) => {
+                    self.heard = true;
+                    return Ok(Some((length, from, Peer::Anybody)));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 // Refused: an earlier datagram met a server that is down. That is no error of this socket.
                 Err(error)
@@ -163,6 +175,27 @@ impl Network for Udp {
                 Err(_) => return false,
             }
         }
+    }
+}
+
+/// Looks again and again for a while, at most for `wait`. Whether there is something.
+fn look(waited: &mut [PollFd<'_>], wait: Option<Span>) -> io::Result<bool> {
+    let wait = wait.map_or(LOOK, |wait| LOOK.min(Duration::from_nanos(wait.0.max(0).unsigned_abs())));
+    let begun = Instant::now();
+    while begun.elapsed() < wait {
+        if interrupted(poll(waited, Some(&timespec(Span::ZERO))))? > 0 {
+            return Ok(true);
+        }
+        thread::yield_now();
+    }
+    Ok(false)
+}
+
+/// A signal that came while waiting is no error.
+fn interrupted(ready: rustix::io::Result<usize>) -> io::Result<usize> {
+    match ready {
+        Err(rustix::io::Errno::INTR) => Ok(0),
+        ready => Ok(ready?),
     }
 }
 
