@@ -167,6 +167,21 @@ fn a_stale_read_is_answered_without_a_quorum_and_a_read_is_not() {
 }
 
 #[test]
+fn a_client_whose_update_was_passed_on_asks_the_leader_next() {
+    let cluster = Cluster::start();
+    let mut client = cluster.client();
+    // A few tries, for the lead may change meanwhile.
+    let goes_to_the_leader = (0..10).any(|_| {
+        let leader = usize::from(cluster.leader());
+        let follower = cluster.addresses[(leader + 1) % 3];
+        assert_eq!(client.read_stale(&get("k"), Some(follower)).unwrap().server, follower);
+        client.propose(&put("k", "v")).unwrap();
+        client.read_stale(&get("k"), None).unwrap().server == cluster.addresses[leader]
+    });
+    assert!(goes_to_the_leader);
+}
+
+#[test]
 fn many_sessions_share_a_socket_and_every_operation_ends() {
     let cluster = Cluster::start();
     let mut pool = Pool::new(&cluster.destination(), 16).unwrap();
