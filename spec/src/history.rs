@@ -301,14 +301,15 @@ mod tests {
     }
 
     #[test]
-    fn votes_below_a_lost_snapshot_are_lost_again() {
+    fn votes_below_a_lost_snapshot_are_lost_again_up_to_a_slot() {
         let mut history = History::default();
         history.compact(Slot(3));
         history.lose(Slot(3), true);
         history.learn(Slot(1), open(1));
         history.vote(OLD, Slot(2), open(2));
+        history.vote(OLD, Slot(3), open(3));
         history.lose(Slot(2), false);
-        assert_eq!(history.above(Slot::NONE).map(|(slot, _)| slot.0).collect::<Vec<_>>(), [1]);
+        assert_eq!(history.above(Slot::NONE).map(|(slot, _)| slot.0).collect::<Vec<_>>(), [1, 3]);
     }
 
     #[test]

@@ -127,7 +127,11 @@ mod tests {
         assert_eq!((set.len(), set.is_empty()), (3, false));
         assert_eq!((ServerSet::EMPTY.len(), ServerSet::EMPTY.is_empty()), (0, true));
         assert!(servers.into_iter().all(|server| set.contains(server)));
-        assert!(![1, SERVERS_MAX, u8::MAX].map(ServerId).into_iter().any(|server| set.contains(server)));
+        let others = [1, SERVERS_MAX, u8::MAX].map(ServerId);
+        assert!(!others.into_iter().any(|server| set.contains(server)));
+        let mut same = set;
+        others.into_iter().for_each(|server| same.remove(server));
+        assert_eq!(same, set);
     }
 
     #[test]

@@ -94,6 +94,17 @@ fn it_keeps_the_highest_vote_of_each_slot_and_what_is_chosen() {
 }
 
 #[test]
+fn a_vote_that_two_servers_report_is_kept_once() {
+    let mut replica = noted();
+    let mut votes_kept = |from| {
+        let effects = give(&mut replica, from, told(1, vec![vote(1, VIEW, 5)], None));
+        let is_vote = |effect: &&Effect<u8>| matches!(effect, Effect::Persist(Record::Vote { .. }));
+        effects.iter().filter(is_vote).count()
+    };
+    assert_eq!((votes_kept(OTHER), votes_kept(THIRD)), (1, 0));
+}
+
+#[test]
 fn it_takes_part_again_when_all_have_told_and_the_longest_grant_is_over() {
     let mut replica = noted();
     give(&mut replica, OTHER, told(1, vec![], None));
