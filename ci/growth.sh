@@ -31,7 +31,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
     measure long 3 "$LONG_S"
 done
 
-jq -rs 'def median: sort | .[length / 2 | floor];
+jq -rs 'def median: sort | (.[(length - 1) / 2 | floor] + .[length / 2 | floor]) / 2;
     def row: {what: .[0].what, servers: .[0].servers, rate: (map(.rate) | median), cost: (map(.cost) | median), slots: (map(.slots) | median)};
     (map(select(.what == "servers")) | group_by(.servers) | map(row)) as $servers
     | ["servers", "updates/s", "u(N)/u(3)", "3/N", "µs CPU an update"],
