@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
@@ -183,22 +183,46 @@ fn put(client: &mut Client, index: u32) {
     client.propose(&change.encode()).unwrap_or_else(|error| panic!("update {index}: {error}"));
 }
 
-/// Puts one key after another, from `first` on. Which ones.
-fn put_until(mut client: Client, first: u32, is_over: &AtomicBool) -> Range<u32> {
-    let mut index = first;
-    while !is_over.load(Ordering::Relaxed) {
-        put(&mut client, index);
-        index += 1;
-    }
-    first..index
+/// One client's updates: one key after another, from `first` on, until it is told that this is over.
+struct Load {
+    first: u32,
+    acknowledged: AtomicU32,
+    is_over: AtomicBool,
 }
 
-/// Ends what runs until a flag is set, also if the test fails.
-struct SetAtTheEnd<'a>(&'a AtomicBool);
+impl Load {
+    fn from(first: u32) -> Self {
+        Self { first, acknowledged: AtomicU32::new(0), is_over: AtomicBool::new(false) }
+    }
 
-impl Drop for SetAtTheEnd<'_> {
+    fn run(&self, mut client: Client) {
+        while !self.is_over.load(Ordering::Relaxed) {
+            put(&mut client, self.first + self.acknowledged.load(Ordering::Relaxed));
+            self.acknowledged.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Which keys were put.
+    fn keys(&self) -> Range<u32> {
+        self.first..self.first + self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// Waits until some more updates are acknowledged.
+    fn await_more(&self) {
+        let (begun, before) = (Instant::now(), self.keys().end);
+        while self.keys().end < before + 5 {
+            assert!(begun.elapsed() < PATIENCE, "no update since {before} was acknowledged");
+            sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Ends the load, also if the test fails.
+struct Ending<'a>(&'a Load);
+
+impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.is_over.store(true, Ordering::Relaxed);
     }
 }
 
@@ -206,7 +230,6 @@ impl Drop for SetAtTheEnd<'_> {
 fn the_secret_a_servers_key_and_a_clients_change_under_load_without_an_update_that_fails() {
     let mut cluster = Cluster::start();
     cluster.await_all("ann");
-    let [old_is_over, is_over] = [(); 2].map(|()| AtomicBool::new(false));
     let both = Known {
         secrets: vec!["old", "new"],
         servers: [vec!["0"], vec!["1", "new-1"], vec!["2"]],
@@ -218,32 +241,30 @@ fn the_secret_a_servers_key_and_a_clients_change_under_load_without_an_update_th
     // The clients' own configurations: a server's file of each stage.
     let old_client = cluster.destination("0.toml", "ann");
     let stages = [(&both, "1", "ann"), (&turned, "new-1", "ann"), (&new, "new-1", "new-ann")];
-    let acknowledged = thread::scope(|scope| {
-        let _end = [SetAtTheEnd(&old_is_over), SetAtTheEnd(&is_over)];
-        // One client knows only what was true at first, until the last stage begins; the other only what is true then.
+    // One client knows only what was true at first, until the last stage begins; the other only what is true then.
+    let [old, newer] = [0, 1_000_000].map(Load::from);
+    thread::scope(|scope| {
+        let _end = [Ending(&old), Ending(&newer)];
         let client = Client::new(&old_client, PATIENCE).unwrap();
-        let mut old = Some(scope.spawn(|| put_until(client, 0, &old_is_over)));
-        let (mut ranges, mut newer) = (Vec::new(), None);
+        let mut running = Some(scope.spawn(|| old.run(client)));
+        old.await_more();
         for (stage, (known, key_of_1, client)) in stages.into_iter().enumerate() {
             if stage == 2 {
                 // All servers know the new keys by now: clients that have them are let in, then the old ones go.
                 let client = Client::new(&cluster.destination("0.toml", "new-ann"), PATIENCE).unwrap();
-                newer = Some(scope.spawn(|| put_until(client, 1_000_000, &is_over)));
-                old_is_over.store(true, Ordering::Relaxed);
-                ranges.extend(old.take().map(|old| old.join().unwrap()));
+                scope.spawn(|| newer.run(client));
+                old.is_over.store(true, Ordering::Relaxed);
+                running.take().unwrap().join().unwrap();
             }
             for (server, key) in [(0, "0"), (1, key_of_1), (2, "2")] {
                 cluster.restart(server, key, known);
                 cluster.await_all(if stage == 2 { "new-ann" } else { client });
+                if stage == 2 { &newer } else { &old }.await_more();
             }
         }
-        is_over.store(true, Ordering::Relaxed);
-        ranges.extend(newer.map(|newer| newer.join().unwrap()));
-        ranges
     });
-    assert!(acknowledged.iter().all(|range| range.len() > 10), "{acknowledged:?}");
     let mut reader = Client::new(&cluster.destination("0.toml", "bob"), PATIENCE).unwrap();
-    for index in acknowledged.into_iter().flatten() {
+    for index in old.keys().chain(newer.keys()) {
         let question = Question::Get { key: index.to_string().into() };
         let reply = Reply::decode(&reader.read(&question.encode()).unwrap()).unwrap();
         assert_eq!(reply, Reply::Found(index.to_string().into()), "{index}");
