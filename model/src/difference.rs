@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use spec::{Role, Slot, View};
+use spec::{Role, ServerSet, Slot, View};
 
 use crate::state::{NOW, Node, State};
 use crate::system::System;
@@ -75,6 +75,9 @@ fn variables(node: &Node) -> Variables {
             (false, view) => format!("voted for in {view}"),
         };
         add(&format!("slot {slot}"), format!("{value}, {how}"));
+    }
+    if replica.doubted() != ServerSet::EMPTY {
+        add("doubts the clock of", words::servers(words::members(replica.doubted())));
     }
     if let Some(rest) = replica.lease_remaining(NOW) {
         add("lease", format!("held, ends in {rest:?}"));

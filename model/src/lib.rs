@@ -30,6 +30,7 @@ pub mod intern;
 pub mod mutation;
 pub mod observe;
 pub mod page;
+pub mod passing;
 pub mod probes;
 pub mod proof;
 pub mod properties;

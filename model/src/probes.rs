@@ -47,6 +47,14 @@ pub const PROBES: &[Probe] = &[
                 && step.sends(|sent| matches!(sent, Message::Commit { .. } | Message::SnapshotOffer { .. }))
         },
     },
+    Probe {
+        name: "a lease ends because a clock is in doubt",
+        witnessed: |step| matches!(step.input, Input::Doubt(_)) && step.was().holder && !step.is().holder,
+    },
+    Probe {
+        name: "a lease rests on clocks that are not in doubt",
+        witnessed: |step| step.is().holder && !step.was().holder && !step.is().replica.doubted().is_empty(),
+    },
     Probe { name: "a view is established", witnessed: |step| step.establishes() },
     Probe {
         name: "a new leader proposes what an old one began",

@@ -15,8 +15,8 @@
 //!   pass, that the state that the file's `set`s make is the one that the servers show, and that what is refused here is
 //!   refused there, by the same guard.
 //!
-//! It is not asked where disks fail (`wipes` and `damages` of a scope): the machine for the first is
-//! `spec/proof/recover.machine`, and the handlers are not refined to it.
+//! It is not asked where disks fail (`wipes` and `damages` of a scope), for which the machine is
+//! `spec/proof/recover.machine`, and the handlers are not refined to it; nor where a clock goes beyond the bound (`astray`).
 
 pub mod abstraction;
 pub mod act;
@@ -49,8 +49,8 @@ pub struct Machine {
     clocks: Option<Clocks>,
     sessions: u64,
     flush: bool,
-    /// Whether disks fail: this machine knows of no such thing, and judges nothing then.
-    disks_fail: bool,
+    /// Whether it judges anything: it knows of no disks that fail and no clocks beyond the bound.
+    judges: bool,
     /// A guard that is left out, to see that it is missed.
     off: Option<Guard>,
 }
@@ -73,7 +73,7 @@ impl Machine {
             clocks: scope.lease,
             sessions: scope.sessions(),
             flush: scope.flush,
-            disks_fail: scope.disks_fail(),
+            judges: scope.is_refined(),
             off: None,
         }
     }
@@ -99,7 +99,7 @@ impl Machine {
 
     /// What a step at one server means, and whether the machine allows it, as far as that server alone can tell.
     pub fn local(&self, was: &Node, input: Input, local: &Local) -> Meaning {
-        if self.disks_fail {
+        if !self.judges {
             return Meaning { acts: Vec::new(), asks: Vec::new(), refused: None };
         }
         let step = self.step(was, input, local);

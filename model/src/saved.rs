@@ -13,12 +13,14 @@ use spec::{Incarnation, Message, ServerId};
 
 use crate::check::Counterexample;
 use crate::exit::{Exit, Failure};
+use crate::passing::{Passing, Stray};
 use crate::properties;
 use crate::scope::{self, Scope};
 use crate::state::{Envelope, Kept, Value, letter};
 use crate::step::Input;
 use crate::system::{Action, Reductions, System};
 use crate::variant::{self, Variant};
+use crate::words::members;
 
 /// What the field `format` says.
 pub const FORMAT: &str = "leasehold counterexample";
@@ -112,17 +114,24 @@ pub enum Act {
     /// A server restarts with a disk that has lost its snapshot and the votes above it, or else whatever it held but for the
     /// snapshot, and in both cases not what it promised.
     Damage { server: ServerId, snapshot: bool },
-    /// Every clock advances: those of these servers by the fast step, the others by the slow one.
-    Tick { fast: Vec<ServerId> },
+    /// From now on a server doubts these clocks, and no others.
+    Doubt { server: ServerId, clocks: Vec<ServerId> },
+    /// Every clock advances: those of these servers by the fast step, the others by the slow one, but for the one that goes
+    /// astray.
+    Tick {
+        fast: Vec<ServerId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stray: Option<Stray>,
+    },
 }
 
 impl From<Action> for Act {
     fn from(action: Action) -> Self {
         let (server, input) = match action {
             Action::At(server, input) => (server, input),
-            Action::Tick(fast) => {
+            Action::Tick(Passing { fast, stray }) => {
                 let servers = (0..8).filter(|server| fast & (1 << server) != 0).map(ServerId);
-                return Self::Tick { fast: servers.collect() };
+                return Self::Tick { fast: servers.collect(), stray };
             }
         };
         match input {
@@ -143,6 +152,7 @@ impl From<Action> for Act {
             Input::Compact => Self::Compact { server },
             Input::Wipe => Self::Wipe { server },
             Input::Damage(snapshot) => Self::Damage { server, snapshot },
+            Input::Doubt(clocks) => Self::Doubt { server, clocks: members(clocks).collect() },
         }
     }
 }

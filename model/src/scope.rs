@@ -4,7 +4,7 @@ mod deep;
 mod default;
 
 use serde::{Deserialize, Serialize};
-use spec::{Config, ServerId, SessionId, Slot, Span};
+use spec::{Config, ServerId, ServerSet, SessionId, Slot, Span};
 
 use crate::state::Value;
 use crate::variant::scopes::VARIANT_SCOPES;
@@ -30,6 +30,26 @@ pub struct Clocks {
     pub slow: u8,
     /// The fast step.
     pub fast: u8,
+}
+
+/// A clock that may go beyond the bound of [`Clocks`], as long as every leader doubts it: in a tick it may stand still, or
+/// go on by a whole grant term.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Astray {
+    /// Whose clock it is.
+    pub server: ServerId,
+    /// How often servers come to doubt it, or trust it again, together.
+    pub doubts: u8,
+}
+
+impl Astray {
+    /// The clocks that a server of so many comes to doubt: that one, or all others if it is its own, which look to it as
+    /// if they were beyond the bound.
+    pub fn doubted_by(&self, server: ServerId, servers: u8) -> ServerSet {
+        let differs = |other: &ServerId| (server == self.server) != (*other == self.server);
+        (0..servers).map(ServerId).filter(differs).collect()
+    }
 }
 
 /// Drift up to 3/2 in units of which a slow step takes two and a fast one three; `L` is four slow steps and `G`
@@ -99,6 +119,9 @@ pub struct Scope {
     pub reads: u8,
     /// Leases and drifting clocks; without them no time passes.
     pub lease: Option<Clocks>,
+    /// A clock that goes beyond what they may drift, and is doubted.
+    #[serde(default)]
+    pub astray: Option<Astray>,
     /// Whether time stands still all the same, so that a grant lasts.
     pub still: bool,
     /// The terms of a server that has restarted, if it is configured otherwise then.
@@ -164,6 +187,7 @@ impl Scope {
         resigns: 0,
         reads: 0,
         lease: None,
+        astray: None,
         still: false,
         restart_lease: None,
         sessions_max: None,
@@ -268,6 +292,10 @@ impl Scope {
                 self.views, self.views_each
             ));
         }
+        if let Some(Astray { server, doubts }) = self.astray {
+            within("the server whose clock goes astray", server.0, 0, self.servers - 1)?;
+            within("doubts", doubts, 0, COUNT_MAX)?;
+        }
         within("sessions_max", self.sessions_max.unwrap_or(1), 1, COUNT_MAX)?;
         within("catch_up_max", self.catch_up_max.unwrap_or(1), 1, COUNT_MAX)?;
         for clocks in self.lease.into_iter().chain(self.restart_lease) {
@@ -369,6 +397,12 @@ impl Scope {
                 clocks.lease_term, clocks.grant_term, clocks.fast, clocks.slow
             ));
         }
+        parts.extend(self.astray.map(|Astray { server, doubts }| {
+            format!(
+                "the clock of server {server} beyond that, {}",
+                count(doubts, "change") + " of who doubts it"
+            )
+        }));
         if self.still {
             parts.push("time stands still".into());
         }
@@ -406,8 +440,12 @@ impl Scope {
 }
 
 impl Scope {
-    /// Whether disks lose what was durable: the machine that the handlers are refined to knows of no such thing, and most
-    /// reductions rest on it.
+    /// Whether disks and clocks are such as the machine that the handlers are refined to knows.
+    pub fn is_refined(&self) -> bool {
+        !self.disks_fail() && self.astray.is_none()
+    }
+
+    /// Whether disks lose what was durable; most reductions rest on it that they do not.
     pub fn disks_fail(&self) -> bool {
         self.wipes > 0 || self.damages > 0
     }

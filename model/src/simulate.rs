@@ -136,7 +136,7 @@ fn kind(action: Action) -> usize {
             Input::Read => 4,
             Input::Resign => 5,
             Input::Flush => 6,
-            Input::Crash(_) | Input::Wipe | Input::Damage(_) => 7,
+            Input::Crash(_) | Input::Wipe | Input::Damage(_) | Input::Doubt(_) => 7,
             Input::Tick(_) => 8,
             Input::Compact => 9,
         },

@@ -89,6 +89,8 @@ pub struct Node {
     pub wipes: u8,
     /// How often its disk was damaged.
     pub damages: u8,
+    /// How often it has come to doubt a clock, or to trust it again.
+    pub doubts: u8,
     /// Whether it holds the lease now; follows from the replica.
     pub holder: bool,
     /// The slots that a lease read would see now, if it would be served at once; follows from the replica.

@@ -4,8 +4,8 @@
 mod run;
 
 use spec::{
-    Command, Config, Durable, Effect, Effects, LocalTime, Message, Record, Replica, Role, ServerId, Slot,
-    Span, Timer, Update, View,
+    Command, Config, Durable, Effect, Effects, LocalTime, Message, Record, Replica, Role, ServerId,
+    ServerSet, Slot, Span, Timer, Update, View,
 };
 
 use crate::arms::watched::{self, Watched};
@@ -17,6 +17,7 @@ use crate::refinement::{Guard, Machine, Refused};
 use crate::scope::Scope;
 use crate::state::{Choice, Envelope, FactsRef, Kept, MessageRef, NOW, Node, NodeRef, Value};
 use crate::variant::Variant;
+use crate::words;
 use run::Run;
 
 /// What can happen to one server.
@@ -52,6 +53,8 @@ pub enum Input {
     /// Its disk loses its snapshot, and the votes above it; or else all that it held for slots, but for the snapshot. It
     /// restarts, and knows what it promised.
     Damage(bool),
+    /// From now on it doubts that these clocks keep the bound, and no others.
+    Doubt(ServerSet),
 }
 
 impl Input {
@@ -72,6 +75,7 @@ impl Input {
             Self::Compact => (11, 0),
             Self::Wipe => (12, 0),
             Self::Damage(snapshot) => (13, snapshot.into()),
+            Self::Doubt(clocks) => (14, words::members(clocks).map(|server| 1 << server.0).sum()),
         };
         kind << 32 | argument
     }
@@ -187,6 +191,7 @@ impl Stepper {
             crashes: 0,
             wipes: 0,
             damages: 0,
+            doubts: 0,
             holder: false,
             readable: None,
         })
@@ -250,6 +255,7 @@ impl Stepper {
             crashes: 0,
             wipes: 0,
             damages: 0,
+            doubts: 0,
             compactions: 0,
             facts: self.facts(&node.replica, node.replica.durable(), &node.applied, &node.snapshots),
             ..node.clone()
@@ -328,6 +334,10 @@ impl Stepper {
                 let (recovered, listed) = self.recover(self.scope.restart_config(me), durable);
                 run.node.replica = recovered;
                 effects = listed;
+            }
+            Input::Doubt(clocks) => {
+                replica.doubt(clocks, now, &mut effects);
+                run.node.doubts += 1;
             }
             Input::Tick(step) => {
                 replica.shift_time(Span(-self.variant.clock(&self.scope, step).0));

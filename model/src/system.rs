@@ -4,11 +4,12 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
-use spec::{Config, Role, ServerId, Slot};
+use spec::{Config, Role, ServerId, ServerSet, Slot};
 use stateright::{Model, Path, Property};
 
 use crate::arms::Exercised;
 use crate::observe::{self, Observer};
+use crate::passing::Passing;
 use crate::probes::{self, Witness};
 use crate::properties::{self, PROPERTIES, RECOVERABILITY, REFINEMENT, Rule, Seen};
 use crate::recovery::{Amiss, Recovery};
@@ -24,8 +25,8 @@ use crate::variant::Variant;
 pub enum Action {
     /// Something happens to one server.
     At(ServerId, Input),
-    /// Time passes: each clock advances by the fast step (bit set) or the slow one.
-    Tick(u8),
+    /// Time passes.
+    Tick(Passing),
 }
 
 /// Which reductions are on.
@@ -81,18 +82,19 @@ impl System {
     /// The same, with a guard of the machine left out, to see that it is missed.
     pub fn without(scope: &Scope, variant: Variant, reductions: Reductions, guard: Option<Guard>) -> Self {
         let (scope, reductions) = (variant.scope(scope), variant.reductions(reductions));
-        let (views_each, disks_fail) = (scope.views_each, scope.disks_fail());
+        // Servers are interchangeable where each stands once, and no disk or clock is worse than the others.
+        let interchangeable = scope.views_each == 1 && scope.is_refined();
+        let disks_fail = scope.disks_fail();
         Self {
             stepper: Stepper::new(scope.clone(), variant, reductions.own_at_once && !scope.own_late, guard),
             observer: Observer::new(scope.clone(), variant),
             wanted: probes::mask(scope.probes),
             config: scope.config(ServerId(0)),
             recovery: scope.recovery.then(|| Recovery::new(&scope, variant)),
-            // Both rest on disks that never fail.
             drop_dead: reductions.drop_dead && !scope.every_message && !disks_fail,
             scope,
             variant,
-            symmetric: reductions.symmetric && views_each == 1 && !disks_fail,
+            symmetric: reductions.symmetric && interchangeable,
             only: None,
             until: None,
             reached: AtomicU64::new(0),
@@ -171,10 +173,10 @@ impl System {
                 let whole = Whole { before, after, ghost: &after.ghost, was, in_flight: &in_flight };
                 observe::refused(self.stepper.machine(), &whole, local)
             }
-            Action::Tick(fast) => {
+            Action::Tick(passing) => {
                 let clocks = self.scope.lease?;
                 self.servers().find_map(|server| {
-                    let step = if fast & (1 << server.0) == 0 { clocks.slow } else { clocks.fast };
+                    let step = passing.step(server, clocks, self.scope.astray);
                     self.local(before, server, Input::Tick(step)).refused
                 })
             }
@@ -192,12 +194,12 @@ impl System {
         (0..PROPERTIES.len()).filter(|&at| self.judges(PROPERTIES[at].name)).map(|at| 1 << at).sum()
     }
 
-    /// Whether a property is looked for; recoverability only where the scope asks, and refinement only where no disk is
-    /// lost, for elsewhere they would hold of themselves.
+    /// Whether a property is looked for; recoverability only where the scope asks, and refinement only where disks and
+    /// clocks are the machine's, for elsewhere they would hold of themselves.
     fn judges(&self, property: &str) -> bool {
         let asked = match property {
             RECOVERABILITY => self.recovery.is_some(),
-            REFINEMENT => !self.scope.disks_fail(),
+            REFINEMENT => self.scope.is_refined(),
             _ => true,
         };
         asked && self.only.is_none_or(|only| only == property)
@@ -297,6 +299,13 @@ impl System {
                 .filter(|&(_, possible)| possible)
                 .for_each(|(snapshot, _)| add(Input::Damage(snapshot)));
         }
+        if let Some(astray) = scope.astray {
+            let doubts: u8 = self.servers().map(|server| state.nodes[usize::from(server.0)].doubts).sum();
+            let (doubted, others) = (node.replica.doubted(), astray.doubted_by(server, scope.servers));
+            if doubts < astray.doubts {
+                add(Input::Doubt(if doubted == others { ServerSet::EMPTY } else { others }));
+            }
+        }
         if node.replica.repairing().is_some() {
             add(Input::Retry);
         }
@@ -333,17 +342,6 @@ impl System {
         elections < self.scope.views
     }
 
-    /// The ways in which time can pass, each as the set of servers whose clocks are fast.
-    pub(crate) fn tickings(&self, state: &State) -> impl Iterator<Item = u8> + use<> {
-        // A clock that nothing waits for makes no difference, so it may as well be slow.
-        let timed = self.servers().filter(|server| timed(&state.nodes[usize::from(server.0)]));
-        let clocks: u8 = timed.map(|server| 1 << server.0).sum();
-        let one_pace = self.scope.lease.is_some_and(|pace| pace.slow == pace.fast);
-        let may_be_fast = if one_pace { 0 } else { clocks };
-        let passes = clocks != 0 && !self.scope.still;
-        (0..1 << self.scope.servers).filter(move |fast| passes && fast & !may_be_fast == 0)
-    }
-
     /// Elects the first server.
     fn begin(&self, state: State) -> State {
         let leader = ServerId(0);
@@ -356,27 +354,6 @@ impl System {
             state = next.next().unwrap_or_else(|| panic!("scope {}: nobody is elected", self.scope.name));
         }
         state
-    }
-
-    /// The state after time has passed, fast for these servers; `local` tells what an input does to a server.
-    pub(crate) fn tick(
-        &self,
-        state: &State,
-        fast: u8,
-        mut local: impl FnMut(NodeRef, Input) -> &'static Local,
-    ) -> Option<State> {
-        let clocks = self.scope.lease?;
-        let mut next = *state;
-        let mut passed = [None; SERVERS_MAX];
-        for server in self.servers() {
-            let step = if fast & (1 << server.0) == 0 { clocks.slow } else { clocks.fast };
-            let place = usize::from(server.0);
-            let tick = local(state.nodes[place], Input::Tick(step));
-            next.nodes[place] = tick.node;
-            passed[place] = Some(tick);
-        }
-        next.ghost = self.observer.astray(state.ghost, passed.into_iter().flatten());
-        (next.nodes != state.nodes).then_some(next)
     }
 
     /// A state after a step at one server, before anybody looks; none if it is outside the scope.
@@ -485,7 +462,7 @@ impl Model for System {
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
         match action {
             Action::At(server, input) => self.at(state, server, input),
-            Action::Tick(fast) => self.tick(state, fast, |node, input| self.stepper.step(node, input)),
+            Action::Tick(passing) => self.tick(state, passing, |node, input| self.stepper.step(node, input)),
         }
     }
 
@@ -505,16 +482,4 @@ impl Model for System {
     fn as_svg(&self, path: Path<State, Action>) -> Option<String> {
         Some(crate::diagram::svg(self, &path.into_vec()))
     }
-}
-
-/// Whether the passing of time can make a difference to a server.
-fn timed(node: &NodeRef) -> bool {
-    let has_round = matches!(node.replica.role(), Role::Leading(leading) if !leading.lease.rounds.is_empty());
-    let replica = &node.replica;
-    let waits = replica.recovering().and_then(|recovering| recovering.until).is_some_and(|until| until > NOW);
-    waits
-        || node.holder
-        || has_round
-        || replica.quiet()
-        || replica.grant().is_some_and(|grant| grant.until > NOW)
 }

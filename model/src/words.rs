@@ -4,6 +4,7 @@ use spec::{
     Command, Effect, Message, Outcome, Record, Recovery, Report, SERVERS_MAX, ServerId, ServerSet, When,
 };
 
+use crate::passing::Stray;
 use crate::saved::Act;
 use crate::state::{Choice, State, Value, letter};
 use crate::system::{Action, System};
@@ -85,12 +86,22 @@ pub fn act(act: &Act) -> String {
         | Act::Crash { server, .. }
         | Act::Wipe { server }
         | Act::Damage { server, .. }
+        | Act::Doubt { server, .. }
         | Act::Clock { server, .. } => format!("server {server} {}", at_server(act)),
         Act::Submit { server, .. } | Act::Read { server } => {
             format!("{} at server {server}", at_server(act))
         }
-        Act::Tick { fast } if fast.is_empty() => "time passes: every clock is slow".into(),
-        Act::Tick { fast } => format!("time passes: fast clock at {}", servers(fast.iter().copied())),
+        Act::Tick { fast, stray } => {
+            let stray = match stray {
+                None => "",
+                Some(Stray::Still) => ", and the one that goes astray stands still",
+                Some(Stray::Leap) => ", and the one that goes astray goes on by a grant term",
+            };
+            if fast.is_empty() {
+                return format!("time passes: every clock is slow{stray}");
+            }
+            format!("time passes: fast clock at {}{stray}", servers(fast.iter().copied()))
+        }
     }
 }
 
@@ -115,6 +126,11 @@ pub fn at_server(act: &Act) -> String {
         Act::Wipe { .. } => "loses its disk, and is to recover".into(),
         Act::Damage { snapshot: false, .. } => "restarts with a disk that lost every vote and value".into(),
         Act::Damage { snapshot: true, .. } => "restarts with a disk that lost its snapshot and votes".into(),
+        Act::Doubt { clocks, .. } if clocks.is_empty() => "doubts no clock any more".into(),
+        Act::Doubt { clocks, .. } => {
+            let what = if let [_] = clocks[..] { "the clock" } else { "the clocks" };
+            format!("doubts {what} of {}", the_servers(clocks.iter().copied()))
+        }
         Act::Clock { advance, .. } => format!("'s clock advances by {advance}"),
         Act::Tick { .. } => "time passes".into(),
     }

@@ -250,10 +250,10 @@ impl<F: FnMut(Action, &State)> Expansion<'_, F> {
         if system.scope.lease.is_none() {
             return;
         }
-        for fast in system.tickings(state) {
-            let next = system.tick(state, fast, |node, input| self.worker.local(system, node, input));
+        for passing in system.tickings(state) {
+            let next = system.tick(state, passing, |node, input| self.worker.local(system, node, input));
             if let Some(next) = next {
-                (self.found)(Action::Tick(fast), &next);
+                (self.found)(Action::Tick(passing), &next);
             }
         }
     }

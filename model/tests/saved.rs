@@ -9,10 +9,11 @@ use model::exit::{Exit, Failure};
 use model::properties::PROPERTIES;
 use model::replay::{perform, replay};
 use model::saved::{Act, Error, Saved};
-use model::scope::{self, SHORT_CLOCKS, Scope};
+use model::scope::{self, Astray, SHORT_CLOCKS, Scope};
 use model::state::State;
 use model::system::{Reductions, System};
 use model::variant::{self, Variant};
+use spec::ServerId;
 use stateright::Model;
 
 /// A directory of its own for each test.
@@ -59,15 +60,17 @@ fn every_kind_of_action_is_read_as_it_was_written_and_found_again() {
     let timed = Scope { rounds: 1, resigns: 1, reads: 1, lease: Some(SHORT_CLOCKS), ..base.clone() };
     let compacting = Scope { servers: 2, compactions: 1, crashes: 0, ..base.clone() };
     let failing = Scope { wipes: 1, damages: 1, crashes: 0, ..base.clone() };
+    let doubting = Scope { astray: Some(Astray { server: ServerId(0), doubts: 2 }), ..timed.clone() };
     let mut kinds = BTreeSet::new();
-    for (scope, levels) in [(Scope { flush: true, ..base }, 6), (timed, 6), (compacting, 14), (failing, 8)] {
+    let flushing = Scope { flush: true, ..base };
+    for (scope, levels) in [(flushing, 6), (timed, 6), (compacting, 14), (failing, 8), (doubting, 6)] {
         let system = System::new(&scope, Variant::Correct, Reductions::ON);
         let mut level = system.init_states();
         for _ in 0..levels {
             level = level.iter().take(200).flat_map(|state| each_again(&system, state, &mut kinds)).collect();
         }
     }
-    let all = "compact, crash, damage, deliver, deliver a snapshot, elect, flush, read, renew, resign, retry, submit, tick, wipe";
+    let all = "compact, crash, damage, deliver, deliver a snapshot, doubt, elect, flush, read, renew, resign, retry, submit, tick, wipe";
     assert_eq!(kinds, all.split(", ").map(String::from).collect());
 }
 

@@ -59,7 +59,8 @@ impl<V: Value, R: Rules> Replica<V, R> {
 
     /// Where requests may be sent: the leader of the promised view, unless that is this server, which
     /// would know if it led.
-    fn leader_hint(&self) -> Option<ServerId> {
+    #[must_use]
+    pub fn leader_hint(&self) -> Option<ServerId> {
         let promised = self.durable.promised;
         (promised > View::NONE && promised.leader != self.config.me).then_some(promised.leader)
     }

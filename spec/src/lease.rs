@@ -151,7 +151,8 @@ impl<V: Value, R: Rules> Replica<V, R> {
         let makes_lease = |grants| self.rules.makes_lease(&self.config, grants);
         let confirmed = lease.rounds.iter().rfind(|asked| makes_lease(asked.grants));
         lease.confirmed = lease.confirmed.max(confirmed.map_or(0, |asked| asked.number));
-        let granted = lease.rounds.iter().rposition(|asked| makes_lease(asked.grants.without(self.doubted)));
+        let relied_on = |asked: &Round| self.rules.grants_to_rely_on(asked.grants, self.doubted);
+        let granted = lease.rounds.iter().rposition(|asked| makes_lease(relied_on(asked)));
         if let Some(Round { sent, .. }) = granted.and_then(|at| lease.rounds.drain(..=at).next_back()) {
             let end = self.rules.lease_end(sent, now, self.config.lease_term);
             lease.until = lease.until.max(Some(end));
@@ -182,8 +183,12 @@ impl<V: Value, R: Rules> Replica<V, R> {
             return;
         }
         if let Role::Leading(leading) = &mut self.role {
-            leading.lease.until = None;
-            leading.lease.rounds.clear(); // What was granted while in doubt makes no lease later.
+            if self.rules.doubt_ends_lease() {
+                leading.lease.until = None;
+            }
+            if self.rules.doubt_ends_rounds() {
+                leading.lease.rounds.clear();
+            }
             self.request_lease(now, effects);
         }
     }

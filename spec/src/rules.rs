@@ -290,6 +290,27 @@ pub trait Rules {
         asked == granted
     }
 
+    /// Which of these grants of one round may a lease rest on, if the clocks of `doubted` are not known to keep `ε`?
+    ///
+    /// J3: a grant by a clock beyond the bound may be over before the lease is. 4.3.4 takes the bound for granted.
+    fn grants_to_rely_on(&self, grants: ServerSet, doubted: ServerSet) -> ServerSet {
+        grants.without(doubted)
+    }
+
+    /// Does a lease end that is held when other clocks are doubted than before?
+    ///
+    /// J3: it may rest on their grants.
+    fn doubt_ends_lease(&self) -> bool {
+        true
+    }
+
+    /// Do the grants count no more then that were given for rounds before?
+    ///
+    /// J3: what a clock granted while it was doubted may be over, also when it is no longer doubted.
+    fn doubt_ends_rounds(&self) -> bool {
+        true
+    }
+
     /// Do these grants of one round make a lease?
     ///
     /// J2 and J4: a phase-2 quorum, so that every phase-1 quorum has a member that is bound (4.3.2).

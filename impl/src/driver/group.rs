@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 
-use spec::{Effect, LocalTime, Outcome, ReadId, Replica, RequestId, Role, SessionId, Slot, View};
+use spec::{Effect, LocalTime, Outcome, ReadId, Replica, RequestId, SessionId, Slot, View};
 
 use super::divergence::Digest;
 use super::in_hand::InHand;
@@ -242,12 +242,10 @@ impl<S: StateMachine> Group<S> {
         Some(since)
     }
 
-    /// The address of the leader, if this server follows one.
+    /// The address of the leader, if it is another server.
     fn leader_elsewhere(&self) -> Option<SocketAddr> {
-        let view = self.replica.durable().promised;
-        let follows =
-            matches!(self.replica.role(), Role::Follower) && view.leader != self.replica.config().me;
-        self.addresses.get(usize::from(view.leader.0)).filter(|_| follows && view > View::NONE).copied()
+        let leader = self.replica.leader_hint()?;
+        self.addresses.get(usize::from(leader.0)).copied()
     }
 
     fn redirect(&self, view: View) -> Answer {

@@ -55,6 +55,10 @@ pub const OUTCOMES: &[(&str, &str)] = &[
     ("next_round", "a round"),
     ("counts_grant", "yes"),
     ("counts_grant", "no"),
+    ("grants_to_rely_on", "all"),
+    ("grants_to_rely_on", "not those of clocks in doubt"),
+    ("doubt_ends_lease", "yes"),
+    ("doubt_ends_rounds", "yes"),
     ("makes_lease", "yes"),
     ("makes_lease", "no"),
     ("lease_end", "a time"),
@@ -244,6 +248,22 @@ impl Rules for Watched {
 
     fn counts_grant(&self, asked: (View, u64), granted: (View, u64)) -> bool {
         noted("counts_grant", self.0.counts_grant(asked, granted))
+    }
+
+    fn grants_to_rely_on(&self, grants: ServerSet, doubted: ServerSet) -> ServerSet {
+        let relied_on = self.0.grants_to_rely_on(grants, doubted);
+        note("grants_to_rely_on", if relied_on == grants { "all" } else { "not those of clocks in doubt" });
+        relied_on
+    }
+
+    fn doubt_ends_lease(&self) -> bool {
+        note("doubt_ends_lease", "yes");
+        self.0.doubt_ends_lease()
+    }
+
+    fn doubt_ends_rounds(&self) -> bool {
+        note("doubt_ends_rounds", "yes");
+        self.0.doubt_ends_rounds()
     }
 
     fn makes_lease(&self, config: &Config, grants: ServerSet) -> bool {

@@ -62,9 +62,9 @@ fn acts(system: &System, state: &State, action: Action) -> Vec<(ServerId, When, 
     };
     match action {
         Action::At(server, input) => of(server, input),
-        Action::Tick(fast) => {
+        Action::Tick(passing) => {
             let Some(clocks) = system.scope.lease else { return Vec::new() };
-            let step = |server: ServerId| if fast & (1 << server.0) == 0 { clocks.slow } else { clocks.fast };
+            let step = |server| passing.step(server, clocks, system.scope.astray);
             let mut all: Vec<_> =
                 system.servers().flat_map(|server| of(server, Input::Tick(step(server)))).collect();
             // Time passes once.

@@ -1,8 +1,10 @@
 //! The scopes of `check --deep`: wider than the default ones, up to hundreds of millions of states. They take minutes
 //! to the better part of an hour and gigabytes, so they are run one after the other, with every thread on the same one.
 
-use super::default::FIVE;
-use super::{CLOCKS, ONE_PACE, SHORT_CLOCKS, Scope};
+use spec::ServerId;
+
+use super::default::{ASTRAY, FIVE};
+use super::{Astray, CLOCKS, ONE_PACE, SHORT_CLOCKS, Scope};
 
 /// The deep scopes, the quickest first.
 pub const DEEP_SCOPES: &[Scope] = &[
@@ -117,6 +119,14 @@ pub const DEEP_SCOPES: &[Scope] = &[
         recovery: true,
         probes: &["a lease is acquired", "a restarted server votes"],
         ..Scope::BASE
+    },
+    Scope {
+        name: "deep-astray",
+        purpose: "a leader's own clock goes beyond the bound, and it or another restarts and knows nothing of that",
+        astray: Some(Astray { server: ServerId(0), doubts: 2 }),
+        crashes: 1,
+        crashes_together: Some(1),
+        ..ASTRAY
     },
     Scope {
         name: "deep-combined",

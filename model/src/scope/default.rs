@@ -1,6 +1,8 @@
 //! The scopes that `check` runs: each small enough that all together take a minute or two.
 
-use super::{Clocks, ONE_PACE, RESTART_CLOCKS, SHORT_CLOCKS, Scope};
+use spec::ServerId;
+
+use super::{Astray, Clocks, ONE_PACE, RESTART_CLOCKS, SHORT_CLOCKS, Scope};
 
 /// Five servers of which some never hear of each other, with as little else as shows what comes of it.
 pub(super) const FIVE: Scope = Scope {
@@ -13,6 +15,23 @@ pub(super) const FIVE: Scope = Scope {
     rounds_together: Some(3),
     lease: Some(ONE_PACE),
     still: true,
+    ..Scope::BASE
+};
+
+/// Two leaders, and a third server whose clock goes beyond the bound.
+pub(super) const ASTRAY: Scope = Scope {
+    slots: 0,
+    updates: 0,
+    rounds: 2,
+    candidates: Some(2),
+    begun: true,
+    lease: Some(SHORT_CLOCKS),
+    astray: Some(Astray { server: ServerId(2), doubts: 2 }),
+    probes: &[
+        "a lease is acquired",
+        "a lease ends because a clock is in doubt",
+        "a lease rests on clocks that are not in doubt",
+    ],
     ..Scope::BASE
 };
 
@@ -216,6 +235,11 @@ pub const SCOPES: &[Scope] = &[
         lease: Some(ONE_PACE),
         probes: &["a server that lost its disk takes part again", "a lease is acquired"],
         ..Scope::BASE
+    },
+    Scope {
+        name: "astray",
+        purpose: "a clock goes beyond the bound while leaders doubt it; they come to doubt it, and trust it again",
+        ..ASTRAY
     },
     Scope {
         name: "lagging",

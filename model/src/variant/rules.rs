@@ -173,6 +173,21 @@ impl Rules for Variant {
         }
     }
 
+    fn grants_to_rely_on(&self, grants: ServerSet, doubted: ServerSet) -> ServerSet {
+        match self {
+            Self::DoubtedGrantsCount => grants,
+            _ => Paxos.grants_to_rely_on(grants, doubted),
+        }
+    }
+
+    fn doubt_ends_lease(&self) -> bool {
+        *self != Self::LeaseOutlastsDoubt && Paxos.doubt_ends_lease()
+    }
+
+    fn doubt_ends_rounds(&self) -> bool {
+        *self != Self::RoundsOutlastDoubt && Paxos.doubt_ends_rounds()
+    }
+
     fn makes_lease(&self, config: &Config, grants: ServerSet) -> bool {
         match self {
             Self::GrantsUncounted => !grants.is_empty(),

@@ -3,6 +3,16 @@
 use crate::system::Reductions;
 use crate::variant::{Description, Variant};
 
+/// What a leader knows of clocks beyond the bound.
+const ASTRAY: Description = Description {
+    source: "thesis 4.3.4, which takes the bound for granted",
+    scope: "astray",
+    falls: Some("lease exclusivity"),
+    refused: "(the machine knows of no clocks beyond the bound)",
+    reductions: Reductions { symmetric: false, ..Reductions::ON },
+    ..Description::BASE
+};
+
 pub(super) const VARIANTS: &[Description] = &[
     Description {
         variant: Variant::GrantForgotten,
@@ -307,5 +317,26 @@ pub(super) const VARIANTS: &[Description] = &[
         falls: Some("stable leader"),
         refused: "(safe: it is about stability)",
         ..Description::BASE
+    },
+    Description {
+        variant: Variant::DoubtedGrantsCount,
+        name: "doubted-grants-count",
+        deviation: "a lease rests on grants of a clock that is known to be beyond the bound",
+        rule: "grants_to_rely_on",
+        ..ASTRAY
+    },
+    Description {
+        variant: Variant::LeaseOutlastsDoubt,
+        name: "lease-outlasts-doubt",
+        deviation: "a leader that comes to doubt a clock keeps the lease that it holds",
+        rule: "doubt_ends_lease",
+        ..ASTRAY
+    },
+    Description {
+        variant: Variant::RoundsOutlastDoubt,
+        name: "rounds-outlast-doubt",
+        deviation: "what a clock granted while it was in doubt counts when it no longer is",
+        rule: "doubt_ends_rounds",
+        ..ASTRAY
     },
 ];
