@@ -12,13 +12,10 @@ use cluster::data;
 use cluster::exit::{Exit, Failure};
 use cluster::network::free_addresses;
 use cluster::node::GROUP;
-use cluster::secure::{Entropy, KeyFileError, PrivateKey, Secret};
+use cluster::secure::FreshKeys;
 use tempfile::TempDir;
 
 use crate::node::STAND;
-
-const CLIENT_KEY: &str = "client.key";
-const SECRET: &str = "cluster.secret";
 
 /// How servers are started.
 #[derive(Clone, Debug)]
@@ -36,8 +33,8 @@ pub(crate) struct Servers {
     addresses: Vec<SocketAddr>,
     children: Vec<Option<Child>>,
     directory: TempDir,
-    /// Whether there is a key for the client.
-    keys: bool,
+    /// None if they say everything openly.
+    keys: Option<FreshKeys>,
 }
 
 impl Servers {
@@ -49,16 +46,13 @@ impl Servers {
             .map_err(|error| failure("a temporary directory", &error))?;
         let addresses = free_addresses(setup.servers.into())
             .map_err(|error| failure("UDP ports on 127.0.0.1", &error))?;
-        let keys = if setup.keys {
-            make_keys(setup.servers, directory.path()).map_err(|error| Failure::new(Exit::Runtime, error))?
-        } else {
-            String::new()
-        };
+        let keys = setup.keys.then(|| FreshKeys::write(directory.path(), setup.servers, "load"));
+        let keys = keys.transpose().map_err(|error| Failure::new(Exit::Runtime, error))?;
         let children = (0..setup.servers).map(|_| None).collect();
-        let mut servers = Self { addresses, children, directory, keys: setup.keys };
+        let mut servers = Self { addresses, children, directory, keys };
         for server in 0..setup.servers {
             let path = servers.config_path(server);
-            fs::write(&path, servers.config(server, &setup.settings, &keys))
+            fs::write(&path, servers.config(server, &setup.settings))
                 .map_err(|error| failure(&path.display().to_string(), &error))?;
             let config = NodeConfig::load(&path).map_err(|error| Failure::new(Exit::Runtime, error))?;
             data::init(&config).map_err(|error| Failure::new(error.exit(), error))?;
@@ -71,11 +65,12 @@ impl Servers {
         self.directory.path().join(format!("{server}.toml"))
     }
 
-    fn config(&self, server: u8, settings: &str, keys: &str) -> String {
+    fn config(&self, server: u8, settings: &str) -> String {
         let addresses: Vec<_> = self.addresses.iter().map(SocketAddr::to_string).collect();
         let head = format!("{settings}\nserver = {server}\ndata = \"{server}\"\nservers = {addresses:?}\n");
         // Keys last: they end in a table of TOML.
-        head + &if self.keys { format!("key = \"{server}.key\"\n{keys}") } else { "insecure = true\n".into() }
+        let insecure = || "insecure = true\n".into();
+        head + &self.keys.as_ref().map_or_else(insecure, |keys| keys.settings(server))
     }
 
     /// Starts a server that does not run.
@@ -118,7 +113,7 @@ impl Servers {
     pub(crate) fn destination(&self) -> Result<Destination, Failure> {
         let config =
             NodeConfig::load(&self.config_path(0)).map_err(|error| Failure::new(Exit::Runtime, error))?;
-        let key = self.keys.then(|| self.directory.path().join(CLIENT_KEY));
+        let key = self.keys.as_ref().map(FreshKeys::client);
         let credentials =
             config.client_credentials(key.as_deref()).map_err(|error| Failure::new(Exit::Runtime, error))?;
         Ok(Destination {
@@ -139,21 +134,6 @@ impl Drop for Servers {
             let _ = child.wait();
         }
     }
-}
-
-/// Makes a key for each server and for the client, and the cluster's secret. What a configuration says of them.
-fn make_keys(count: u8, directory: &Path) -> Result<String, KeyFileError> {
-    let make = |file: &str| {
-        let key = PrivateKey::generate(&mut Entropy::System);
-        key.save(&directory.join(file)).map(|()| key.public().to_string())
-    };
-    let servers: Vec<_> = (0..count).map(|id| make(&format!("{id}.key"))).collect::<Result<_, _>>()?;
-    let client = make(CLIENT_KEY)?;
-    Secret::generate(&mut Entropy::System).save(&directory.join(SECRET))?;
-    Ok(format!(
-        "secret = \"{SECRET}\"\nserver_keys = {servers:?}\n\n[[clients]]\nname = \"load\"\nkey = \"{client}\"\n\
-         role = \"read-write\"\n"
-    ))
 }
 
 fn failure(what: &str, error: &io::Error) -> Failure {

@@ -22,6 +22,7 @@ pub mod config;
 mod cookie;
 mod credentials;
 mod entropy;
+mod fresh;
 mod handshake;
 mod keys;
 mod noise;
@@ -40,6 +41,7 @@ use spec::{LocalTime, Span};
 
 pub use credentials::{Claim, ClientKeys, Credentials, Peer, Role};
 pub use entropy::Entropy;
+pub use fresh::FreshKeys;
 pub use keys::{KEY_BYTES, KeyFileError, NotAKey, PrivateKey, PublicKey, Secret};
 pub use session::Wear;
 

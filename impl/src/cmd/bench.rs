@@ -188,7 +188,7 @@ fn cluster_of(arguments: &Arguments) -> Result<(Option<OwnServers>, Destination)
         eprintln!("WARNING: --memory: nothing that these servers acknowledge is durable");
     }
     let own = OwnServers::start(count, &settings, arguments.insecure)?;
-    let key = (!arguments.insecure).then(|| own.client_key());
+    let key = own.client_key();
     let servers =
         Servers { servers: Vec::new(), config: Some(own.config_path(0)), key, cluster: DEFAULT_CLUSTER };
     let destination = servers.destination()?;

@@ -116,7 +116,7 @@ impl Demo {
         let config =
             NodeConfig::load(&servers.config_path(0)).map_err(|error| Failure::new(Exit::Runtime, error))?;
         let credentials = config
-            .client_credentials(Some(&servers.client_key()))
+            .client_credentials(servers.client_key().as_deref())
             .map_err(|error| Failure::new(Exit::Runtime, error))?;
         let destination = Destination {
             cluster: config.cluster,
@@ -235,12 +235,13 @@ impl Demo {
 
     /// Serves until Ctrl-C.
     fn serve(&mut self) -> Result<(), Failure> {
-        let (config, key) = (self.servers.config_path(0), self.servers.client_key());
-        let (config, key) = (config.display(), key.display());
+        let config = self.servers.config_path(0);
+        let key = self.servers.client_key().map_or(String::new(), |key| format!(" --key {}", key.display()));
+        let who = format!("--config {}{key}", config.display());
         eprintln!("\nserving until Ctrl-C. Try, in another terminal:");
-        eprintln!("  cargo run -p cluster -- kv --config {config} --key {key} put k v");
-        eprintln!("  cargo run -p cluster -- kv --config {config} --key {key} get k");
-        eprintln!("  cargo run -p cluster -- status --config {config} --key {key}");
+        eprintln!("  cargo run -p cluster -- kv {who} put k v");
+        eprintln!("  cargo run -p cluster -- kv {who} get k");
+        eprintln!("  cargo run -p cluster -- status {who}");
         eprintln!("or watch it in a browser, each server's page shows all of them:");
         for page in self.servers.pages() {
             eprintln!("  http://{page}/");

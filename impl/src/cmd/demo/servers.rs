@@ -10,11 +10,8 @@ use cluster::config::NodeConfig;
 use cluster::data;
 use cluster::exit::{Exit, Failure};
 use cluster::network::free_addresses;
-use cluster::secure::{Entropy, KeyFileError, PrivateKey, Secret};
+use cluster::secure::FreshKeys;
 use tempfile::TempDir;
-
-const CLIENT_KEY: &str = "client.key";
-const SECRET: &str = "cluster.secret";
 
 /// The processes. Dropping them kills them; if this program itself is killed, they see their standard input
 /// close and end.
@@ -23,8 +20,8 @@ pub(crate) struct Servers {
     pages: Vec<SocketAddr>,
     children: Vec<Option<Child>>,
     directory: TempDir,
-    /// The public keys, as a configuration has them; none if the servers do without.
-    keys: Option<String>,
+    /// None if the servers do without.
+    keys: Option<FreshKeys>,
 }
 
 impl Servers {
@@ -39,7 +36,7 @@ impl Servers {
         let pages =
             free_addresses(count.into()).map_err(|error| failure("TCP ports on 127.0.0.1", &error))?;
         let children = (0..count).map(|_| None).collect();
-        let keys = (!insecure).then(|| make_keys(count, directory.path()));
+        let keys = (!insecure).then(|| FreshKeys::write(directory.path(), count, "demo"));
         let keys = keys.transpose().map_err(|error| Failure::new(Exit::Runtime, error))?;
         let mut servers = Self { addresses, pages, children, directory, keys };
         for server in 0..count {
@@ -59,9 +56,9 @@ impl Servers {
         &self.addresses
     }
 
-    /// The private key of a client of theirs.
-    pub(crate) fn client_key(&self) -> PathBuf {
-        self.directory.path().join(CLIENT_KEY)
+    /// The private key of a client of theirs, if they have keys.
+    pub(crate) fn client_key(&self) -> Option<PathBuf> {
+        self.keys.as_ref().map(FreshKeys::client)
     }
 
     /// The addresses of the servers' status pages.
@@ -86,10 +83,8 @@ impl Servers {
         let addresses: Vec<_> = self.addresses.iter().map(|address| format!("\"{address}\"")).collect();
         let (addresses, page) = (addresses.join(", "), self.pages[usize::from(server)]);
         // Keys last: they end in a table of TOML.
-        let keys = match &self.keys {
-            Some(keys) => format!("key = \"{server}.key\"\n{keys}"),
-            None => "insecure = true\n".into(),
-        };
+        let insecure = || "insecure = true\n".into();
+        let keys = self.keys.as_ref().map_or_else(insecure, |keys| keys.settings(server));
         format!("server = {server}\ndata = \"{server}\"\nservers = [{addresses}]\npage = \"{page}\"\n{keys}")
     }
 
@@ -157,22 +152,6 @@ impl Drop for Servers {
             let _ = child.wait();
         }
     }
-}
-
-/// Makes a key for each server and for the client, and the cluster's secret. What a configuration says of them.
-fn make_keys(count: u8, directory: &Path) -> Result<String, KeyFileError> {
-    let make = |file: &str| {
-        let key = PrivateKey::generate(&mut Entropy::System);
-        key.save(&directory.join(file)).map(|()| format!("\"{}\"", key.public()))
-    };
-    let servers: Vec<_> = (0..count).map(|id| make(&format!("{id}.key"))).collect::<Result<_, _>>()?;
-    let client = make(CLIENT_KEY)?;
-    Secret::generate(&mut Entropy::System).save(&directory.join(SECRET))?;
-    Ok(format!(
-        "secret = \"{SECRET}\"\nserver_keys = [{}]\n\n[[clients]]\nname = \"demo\"\nkey = {client}\n\
-         role = \"read-write\"\n",
-        servers.join(", ")
-    ))
 }
 
 fn failure(what: &str, error: &io::Error) -> Failure {
