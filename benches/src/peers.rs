@@ -29,7 +29,7 @@ use work::{Kind, Work};
 const EXAMPLES: &str = "\
 Examples:
   bash ci/peers.sh                                          installs what it needs, then builds the peers
-  cargo run --release -p benches -- peers                   five rounds, half an hour
+  cargo run --release -p benches -- peers                   five rounds, twenty minutes
   cargo run --release -p benches -- peers --quick           one short round: whether it works
   cargo run --release -p benches -- peers --only leasehold,etcd --rounds 3
   cargo run --release -p benches -- peers --work syncs --rounds 1   whether each of them syncs

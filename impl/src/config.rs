@@ -306,6 +306,8 @@ impl NodeConfig {
         config.window = self.window;
         config.window_bytes = self.window_bytes;
         config.slots_ahead_max = config.slots_ahead_max.max((self.window as u64).saturating_mul(2));
+        // With fewer, a server that lags learns values slower than the others choose them.
+        config.catch_up_max = config.catch_up_max.max(self.window);
         config.waiting_max = self.waiting;
         config.sessions_max = self.sessions;
         config.validate()?;

@@ -22,6 +22,7 @@ mod lives;
 mod local;
 mod marks;
 pub(crate) mod outbox;
+mod questions;
 mod recovering;
 mod settings;
 mod snapshots;
@@ -63,6 +64,7 @@ use local::Local;
 pub use local::{Learnt, SessionLost};
 use marks::Marks;
 use outbox::Outbox;
+use questions::Questions;
 use settings::Known;
 use snapshots::Start;
 #[cfg(test)]
@@ -112,6 +114,7 @@ pub struct Driver<C, D, N, S> {
     replies: Vec<Reply>,
     heard: Heard,
     marks: Marks,
+    questions: Questions,
     counters: Counters,
     snapshot_policy: SnapshotPolicy,
     /// What went wrong without stopping the server.
@@ -152,6 +155,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             replies: Vec::new(),
             heard: Heard::default(),
             marks: Marks::default(),
+            questions: Questions::default(),
             counters: Counters::default(),
             snapshot_policy: SnapshotPolicy::default(),
             alarms: Vec::new(),
@@ -370,6 +374,8 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
                 Effect::Send { to, message: Message::Committed { view, up_to }, .. } => {
                     self.marks.note(id, to, view, up_to, now);
                 }
+                Effect::Send { to, message: Message::CatchUp { first }, .. }
+                    if !self.questions.is_due(id, to, first, now) => {}
                 Effect::Send { to, message, .. } => {
                     if let Some(&address) = self.identity.addresses.get(usize::from(to.0)) {
                         let body = Between::Protocol(&message);

@@ -19,7 +19,7 @@ use cluster::status::Status;
 use super::demo::servers::Servers as OwnServers;
 use super::{Servers, only_one_group};
 use report::Report;
-use usage::Usage;
+use usage::{MemoryWatch, Usage};
 
 /// How long the first answer, or a server's status, may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -115,14 +115,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         arguments.warm_up,
         destination.servers.len()
     );
-    let mut before = None;
+    let mut begun = None;
     let measured = load::run(&destination, &load_of(arguments), PATIENCE, &stop, || {
-        before = Some(Sample::take(&destination, &own_ids));
+        begun = Some((Sample::take(&destination, &own_ids), MemoryWatch::begin(&own_ids)));
     })
     .map_err(|error| Failure::new(Exit::Runtime, error))?;
+    let (before, watch) = begun.expect("the load has begun");
+    let memory = watch.end();
     let after = Sample::take(&destination, &own_ids);
-    let before = before.expect("the load has begun");
-    let report = Report::new(arguments, &destination, &measured, &before, &after);
+    let report = Report::new(arguments, &destination, &measured, [&before, &after], &memory);
     report
         .print(arguments)
         .map_err(|error| Failure::new(Exit::Runtime, format!("standard output: {error}")))?;

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use spec::{Durable, Record, Slot, Snapshot, View};
+use spec::{Durable, Record, ServerId, Slot, Snapshot, View};
 
 use super::group::Group;
 use super::in_hand::InHand;
@@ -32,6 +32,16 @@ pub struct SnapshotPolicy {
     pub bytes: u64,
 }
 
+impl SnapshotPolicy {
+    /// When a server takes its first snapshot after a start: those of higher numbers sooner, so that from then on they take
+    /// turns. Servers that are busy with snapshots at the same time hold every update up.
+    fn first(self, me: ServerId, servers: usize) -> Self {
+        let servers = servers as u64;
+        let part = |interval: u64| (interval / servers).saturating_mul(servers - u64::from(me.0)).max(1);
+        Self { slots: part(self.slots), bytes: part(self.bytes) }
+    }
+}
+
 impl Default for SnapshotPolicy {
     fn default() -> Self {
         Self { slots: 100_000, bytes: 64 << 20 }
@@ -43,6 +53,8 @@ impl Default for SnapshotPolicy {
 pub(super) struct Progress {
     /// The last slot of the latest snapshot, or of the last try.
     pub(super) tried: Slot,
+    /// Whether one was tried since the start.
+    has_tried: bool,
     /// The last slot of the latest snapshot whose record is in the log.
     pub(super) logged: Slot,
     /// The bytes of updates applied since the last try.
@@ -222,9 +234,15 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             let intervals = if group.sending.is_in_use(now) { INTERVALS_PUT_OFF_MAX } else { 1 };
             let applied = group.replica.applied();
             group.progress.note_repair(group.replica.repairing().is_some());
-            if !group.progress.is_due(applied, self.snapshot_policy, intervals) {
+            let policy = if group.progress.has_tried {
+                self.snapshot_policy
+            } else {
+                self.snapshot_policy.first(self.identity.server, self.identity.addresses.len())
+            };
+            if !group.progress.is_due(applied, policy, intervals) {
                 continue;
             }
+            group.progress.has_tried = true;
             (group.progress.tried, group.progress.bytes, group.progress.is_asked_for) = (applied, 0, false);
             let Some(content) = group.content() else { continue };
             group.progress.writing.push_back(Origin::Own);
@@ -314,7 +332,7 @@ fn records_of<S: StateMachine>(group: &mut Group<S>, snapshot: &Snapshot) -> Vec
 
 #[cfg(test)]
 mod tests {
-    use spec::{Command, ServerId, Sessions, Span};
+    use spec::{Command, Sessions, Span};
 
     use super::*;
 
@@ -353,6 +371,16 @@ mod tests {
         assert!(progress.is_asked_for && !progress.is_due(Slot(50), policy, 1));
         progress.writing.clear();
         assert!(progress.is_due(Slot(50), policy, 1));
+    }
+
+    #[test]
+    fn servers_take_turns_at_snapshots() {
+        let policy = SnapshotPolicy { slots: 90, bytes: 300 };
+        let first = |me| policy.first(ServerId(me), 3);
+        assert_eq!([0, 1, 2].map(|me| first(me).slots), [90, 60, 30]);
+        assert_eq!([0, 1, 2].map(|me| first(me).bytes), [300, 200, 100]);
+        let often = SnapshotPolicy { slots: 2, bytes: u64::MAX };
+        assert_eq!(often.first(ServerId(2), 3).slots, 1, "an interval is never nothing");
     }
 
     #[test]

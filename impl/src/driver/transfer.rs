@@ -28,19 +28,31 @@ const SNAPSHOT_BYTES_MAX: u64 = 8 << 30;
 const ASK_AGAIN_AFTER: Span = millis(50);
 /// A source that is silent for so long is left for another.
 const SILENT_MAX: Span = millis(1_000);
-/// A snapshot is kept in memory for so long after somebody asked for a part of it.
-const SENDING_FOR: Span = millis(5_000);
+/// A snapshot is kept in memory, and the next one put off, for so long after somebody asked for a part of it, and twice as
+/// long again as it has been on its way: whoever fetched it has to write it, to start from it and to learn what came after it.
+const KEPT_FOR_MIN: Span = millis(500);
+/// But for no longer than this.
+const KEPT_FOR_MAX: Span = millis(5_000);
 
 /// The snapshot that others are fetching from here.
 #[derive(Debug, Default)]
 pub(super) struct Sending {
     current: Option<(Edition, Payload)>,
+    /// When somebody asked for some of it first, after a time in which nobody did.
+    since: Option<LocalTime>,
     until: Option<LocalTime>,
 }
 
 impl Sending {
     pub(super) fn is_in_use(&self, now: LocalTime) -> bool {
         self.until.is_some_and(|until| now < until)
+    }
+
+    /// Notes that somebody has asked for a part of it.
+    fn note_ask(&mut self, now: LocalTime) {
+        let on_its_way = now - *self.since.get_or_insert(now);
+        let kept_for = KEPT_FOR_MIN.0.saturating_add(on_its_way.times(2).0);
+        self.until = Some(now + Span(kept_for).min(KEPT_FOR_MAX));
     }
 
     /// When it may be forgotten.
@@ -195,7 +207,7 @@ impl<C: Clock, D: Disk, N: Network, S: StateMachine> Driver<C, D, N, S> {
             group.sending.current =
                 Some((Edition { slot: content.slot(), bytes: body.0.len() as u64, checksum }, body));
         }
-        group.sending.until = Some(now + SENDING_FOR);
+        group.sending.note_ask(now);
         let Some((edition, body)) = group.sending.current.clone() else { return };
         let offset = if ask.edition == Some(edition) { ask.offset } else { 0 };
         let piece_bytes =
@@ -304,6 +316,19 @@ mod tests {
         assert_eq!((ask.offset, ask.edition), (WINDOW_BYTES, Some(edition(&body))));
         fetching.take(ServerId(2), pieces(&body, ask).remove(0), NOW);
         assert_eq!(fetching.received.len() as u64, WINDOW_BYTES + 1_000);
+    }
+
+    #[test]
+    fn a_snapshot_is_kept_for_longer_the_longer_it_has_been_on_its_way() {
+        let kept_for = |asks: &[i64]| {
+            let mut sending = Sending::default();
+            let at = |ask: &i64| NOW + millis(*ask);
+            asks.iter().for_each(|ask| sending.note_ask(at(ask)));
+            sending.next().unwrap() - at(asks.last().unwrap())
+        };
+        assert_eq!(kept_for(&[0]), millis(500));
+        assert_eq!(kept_for(&[0, 100, 250]), millis(1_000));
+        assert_eq!(kept_for(&[0, 60_000]), millis(5_000));
     }
 
     #[test]

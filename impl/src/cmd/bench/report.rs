@@ -11,6 +11,7 @@ use comfy_table::presets::NOTHING;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
+use super::usage::Memory;
 use super::{Arguments, Sample};
 use crate::cmd::JSON_SCHEMA;
 
@@ -26,8 +27,8 @@ struct Server {
     leads: bool,
     /// How much of one CPU it used; only of servers that are processes here.
     cpus: Option<f64>,
-    /// Its memory when the measurement began and when it ended; likewise.
-    resident_bytes: [Option<u64>; 2],
+    /// Its memory while it was measured; likewise.
+    memory: Memory,
     syncs_per_s: f64,
     records_per_sync: f64,
     datagrams_in_per_s: f64,
@@ -54,12 +55,15 @@ impl Report {
         arguments: &Arguments,
         destination: &Destination,
         measured: &Measured,
-        before: &Sample,
-        after: &Sample,
+        [before, after]: [&Sample; 2],
+        memory: &[Memory],
     ) -> Self {
         let seconds = measured.elapsed.as_secs_f64();
         let servers: Vec<_> = (0..destination.servers.len())
-            .map(|index| Server::between(destination.servers[index], index, before, after))
+            .map(|index| {
+                let memory = memory.get(index).cloned().unwrap_or_default();
+                Server::between(destination.servers[index], index, [before, after], memory)
+            })
             .collect();
         let load_cpus = before.usage.cpus(&after.usage, [before.usage.load, after.usage.load]);
         let mut report = Self {
@@ -206,7 +210,12 @@ impl Report {
 }
 
 impl Server {
-    fn between(address: SocketAddr, index: usize, before: &Sample, after: &Sample) -> Option<Self> {
+    fn between(
+        address: SocketAddr,
+        index: usize,
+        [before, after]: [&Sample; 2],
+        memory: Memory,
+    ) -> Option<Self> {
         let seconds = before.usage.until(&after.usage).as_secs_f64();
         let status = |sample: &Sample| sample.statuses.get(index).cloned().flatten();
         let (Status { counters: old, .. }, Status { counters: new, role, .. }) =
@@ -218,8 +227,7 @@ impl Server {
             address,
             leads: role == Standing::Leading,
             cpus: before.usage.cpus(&after.usage, [cpu(before), cpu(after)]),
-            resident_bytes: [before, after]
-                .map(|sample| sample.usage.resident_bytes.get(index).copied().flatten()),
+            memory,
             syncs_per_s,
             records_per_sync: per_second(|counters| counters.records) / syncs_per_s.max(f64::MIN_POSITIVE),
             datagrams_in_per_s: per_second(|counters| counters.datagrams_in),
@@ -232,7 +240,8 @@ impl Server {
             "address": self.address,
             "leads": self.leads,
             "cpus": self.cpus,
-            "resident_bytes": self.resident_bytes,
+            "resident_bytes": self.memory.begun_and_ended(),
+            "resident_bytes_max": self.memory.max(),
             "syncs_per_s": self.syncs_per_s,
             "records_per_sync": self.records_per_sync,
             "datagrams_in_per_s": self.datagrams_in_per_s,
@@ -245,7 +254,7 @@ impl Server {
             self.address.to_string(),
             if self.leads { "leading" } else { "follower" }.into(),
             self.cpus.map_or("-".into(), |cpus| format!("{:.0} %", 100.0 * cpus)),
-            self.resident_bytes[1].map_or("-".into(), |bytes| format!("{} MiB", bytes >> 20)),
+            self.memory.begun_and_ended().map_or("-".into(), |[_, bytes]| format!("{} MiB", bytes >> 20)),
             format!("{:.0}", self.syncs_per_s),
             format!("{:.1}", self.records_per_sync),
             format!("{:.0}", self.datagrams_in_per_s),

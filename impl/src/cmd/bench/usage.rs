@@ -1,9 +1,14 @@
 //! How much CPU and memory processes have used, as `/proc` tells it.
 
 use std::fs;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// CPU time of processes up to a moment, and their memory at it.
+/// How often memory is looked at.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// CPU time of processes up to a moment.
 #[derive(Clone, Debug)]
 pub(super) struct Usage {
     at: Instant,
@@ -11,8 +16,6 @@ pub(super) struct Usage {
     pub(super) load: Option<Duration>,
     /// Of each server that is a process here.
     pub(super) servers: Vec<Option<Duration>>,
-    /// Bytes of memory that each of them has.
-    pub(super) resident_bytes: Vec<Option<u64>>,
     machine: Option<Machine>,
 }
 
@@ -29,7 +32,6 @@ impl Usage {
             at: Instant::now(),
             load: cpu_time("self"),
             servers: servers.iter().map(|id| cpu_time(&id.to_string())).collect(),
-            resident_bytes: servers.iter().map(|&id| resident_bytes(id)).collect(),
             machine: fs::read_to_string("/proc/stat").ok().and_then(|stat| Machine::parse(&stat)),
         }
     }
@@ -65,6 +67,59 @@ impl Machine {
         // Time of guests, after the eighth number, is in the first two already.
         Some(Self { idle: ticks.get(3)? + ticks.get(4)?, total: ticks.iter().take(8).sum() })
     }
+}
+
+/// Looks at the memory of processes until that is asked for.
+pub(super) struct MemoryWatch {
+    /// Nothing is sent; that it is gone ends the watch.
+    going_on: Sender<()>,
+    thread: JoinHandle<Vec<Memory>>,
+}
+
+/// What one process had of memory over a time: of each moment, how many bytes.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Memory(Vec<u64>);
+
+impl MemoryWatch {
+    pub(super) fn begin(processes: &[u32]) -> Self {
+        let (going_on, ended) = mpsc::channel::<()>();
+        let processes = processes.to_vec();
+        let thread = thread::spawn(move || {
+            let mut seen = vec![Memory::default(); processes.len()];
+            while ended.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                for (memory, &process) in seen.iter_mut().zip(&processes) {
+                    memory.0.extend(resident_bytes(process));
+                }
+            }
+            seen
+        });
+        Self { going_on, thread }
+    }
+
+    /// Of each process, in the order in which they were given.
+    pub(super) fn end(self) -> Vec<Memory> {
+        drop(self.going_on);
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+impl Memory {
+    /// Medians of the first and of the last tenth of the time. What a single moment shows depends on whether a snapshot
+    /// is being taken in it.
+    pub(super) fn begun_and_ended(&self) -> Option<[u64; 2]> {
+        let tenth = self.0.len().div_ceil(10);
+        Some([median(self.0.get(..tenth)?)?, median(self.0.get(self.0.len() - tenth..)?)?])
+    }
+
+    pub(super) fn max(&self) -> Option<u64> {
+        self.0.iter().max().copied()
+    }
+}
+
+fn median(values: &[u64]) -> Option<u64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied()
 }
 
 fn cpu_time(process: &str) -> Option<Duration> {
@@ -107,6 +162,27 @@ mod tests {
         assert_eq!(parse(&stat), Some(Duration::from_secs(3)));
         assert_eq!(parse("7 (cut"), None);
         assert!(cpu_time("self").is_some());
-        assert!(resident_bytes(std::process::id()) > Some(1 << 16));
+    }
+
+    #[test]
+    fn memory_is_told_by_the_medians_of_its_first_and_last_tenth() {
+        let mut bytes = vec![10; 30];
+        bytes[1] = 999; // one peak in the first tenth
+        bytes[27..].copy_from_slice(&[20, 1, 30]);
+        let memory = Memory(bytes);
+        assert_eq!((memory.begun_and_ended(), memory.max()), (Some([10, 20]), Some(999)));
+        assert_eq!(
+            (Memory(vec![7]).begun_and_ended(), Memory(vec![]).begun_and_ended()),
+            (Some([7, 7]), None)
+        );
+    }
+
+    #[test]
+    fn the_memory_of_each_process_is_watched_until_the_end() {
+        let watch = MemoryWatch::begin(&[std::process::id(), u32::MAX]);
+        thread::sleep(3 * INTERVAL);
+        let [own, nobodys] = watch.end().try_into().expect("one for each");
+        assert!(own.max() > Some(1 << 16));
+        assert_eq!(nobodys.max(), None);
     }
 }
