@@ -218,6 +218,13 @@ impl NodeConfig {
         self.datagram_bytes.unwrap_or_else(|| datagram_bytes_between(&self.servers))
     }
 
+    /// How many chosen values go to a server that lags in one message. Between servers on one machine as many as the window
+    /// has, for with fewer it learns them slower than the others choose new ones; on a network as many as fill as many
+    /// datagrams, for a message is lost with any datagram of it.
+    fn values_at_once(&self) -> usize {
+        self.window.saturating_mul(self.datagram_bytes()) / DATAGRAM_BYTES_LOOPBACK
+    }
+
     /// When snapshots are taken.
     #[must_use]
     pub fn snapshots(&self) -> SnapshotPolicy {
@@ -306,8 +313,7 @@ impl NodeConfig {
         config.window = self.window;
         config.window_bytes = self.window_bytes;
         config.slots_ahead_max = config.slots_ahead_max.max((self.window as u64).saturating_mul(2));
-        // With fewer, a server that lags learns values slower than the others choose them.
-        config.catch_up_max = config.catch_up_max.max(self.window);
+        config.catch_up_max = config.catch_up_max.max(self.values_at_once());
         config.waiting_max = self.waiting;
         config.sessions_max = self.sessions;
         config.validate()?;
@@ -363,6 +369,22 @@ mod tests {
             assert_eq!(protocol.lease_term == Span::ZERO, lease_ms == 0);
             assert!(protocol.election_timeout > Span::ZERO);
         }
+    }
+
+    #[test]
+    fn a_server_that_lags_is_sent_a_windows_worth_of_values_at_once_or_no_more_datagrams_than_that() {
+        let values = |window, servers: &str| {
+            let text = MINIMAL.replace("127.0.0.1:1\", \"127.0.0.1:2", servers);
+            let config: NodeConfig = toml::from_str(&format!("window = {window}\n{text}")).unwrap();
+            config.protocol().unwrap().catch_up_max
+        };
+        let (local, remote) = ("127.0.0.1:1\", \"127.0.0.1:2", "192.0.2.1:1\", \"192.0.2.2:1");
+        assert_eq!((values(1_024, local), values(1_024, remote)), (1_024, 87));
+        assert_eq!(
+            (values(1, local), values(1, remote)),
+            (64, 64),
+            "never fewer than the protocol's default"
+        );
     }
 
     #[test]
