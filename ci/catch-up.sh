@@ -14,7 +14,14 @@ cargo build --quiet --release --locked -p cluster
 cluster=${CARGO_TARGET_DIR:-target}/release/cluster
 report=$(mktemp)
 log=$(mktemp)
-trap 'rm -f "$report" "$log"' EXIT
+bench='' process=''
+# A bench that is interrupted ends its servers, but one that stands still has to go on for that.
+leave() {
+    [[ -z $process ]] || kill -CONT "$process" 2>/dev/null || true
+    [[ -z $bench ]] || kill "$bench" 2>/dev/null || true
+    rm -f "$report" "$log"
+}
+trap leave EXIT
 
 seconds=$(jq -n "4 + $STILL_S + $CATCH_UP_S + $WATCHED_S | ceil")
 "$cluster" bench --servers 3 --clients 1024 --warm-up 2 --seconds "$seconds" --json >"$report" 2>"$log" &
@@ -35,6 +42,7 @@ kill -CONT "$process"
 sleep "$CATCH_UP_S"
 caught_up=$(lags)
 wait "$bench" || fail "cluster bench failed"
+bench='' process=''
 later=$(($(lags) - caught_up))
 
 jq -r '"\(.ops_per_s | round) updates a second; MiB of each server at the beginning and the end: " +
